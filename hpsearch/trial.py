@@ -1,0 +1,287 @@
+"""What travels: points, trials, tasks, reports and outcomes as plain data, and the protocols.
+
+Everything here is frozen, holds only JSON values and imports nothing of hpsearch, so that it can
+cross a process, a database or a network unchanged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+
+__all__ = [
+    "Algorithm",
+    "Event",
+    "Executor",
+    "Job",
+    "Key",
+    "Limits",
+    "Observation",
+    "Outcome",
+    "Point",
+    "Report",
+    "Status",
+    "Task",
+    "Trial",
+    "Value",
+    "finite",
+    "from_json",
+    "to_json",
+]
+
+Value: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str or a list of those."""
+
+Point: TypeAlias = dict[str, Value]
+"""``{label: value}``: active labels only, real values, never indices."""
+
+
+class Status(StrEnum):
+    """How a trial stands. All but ``RUNNING`` are ends."""
+
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"  # an exception, a NaN or infinite value, out of memory
+    DIED = "died"  # its process ended: exit code or signal
+    TIMEOUT = "timeout"  # killed at its own time limit
+    LOST = "lost"  # its worker or node disappeared
+    PRUNED = "pruned"  # stopped early because others were better
+    REJECTED = "rejected"  # built, but larger than `max_params`; not counted in the budget
+    CANCELLED = "cancelled"  # stopped by the user or by the study's own time limit
+
+    @property
+    def failed(self) -> bool:
+        """Whether the trial ended without a value through a fault of its own."""
+        return self in (Status.FAILED, Status.DIED, Status.TIMEOUT, Status.LOST)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the trial counts towards the study's total."""
+        return self in (Status.OK, Status.PRUNED) or self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One attempt at one trial. Numbers and attempts count from 0."""
+
+    study: str
+    number: int
+    attempt: int = 0
+
+    def __str__(self) -> str:
+        again = f" (attempt {self.attempt + 1})" if self.attempt else ""
+        return f"trial {self.number}{again}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a trial may use. None is no limit.
+
+    Attributes:
+        deadline: seconds from now after which the trial ends at its next report and keeps what
+            it has (the study's ``--timeout``).
+        max_params: most parameters (weights) a model may have before it is rejected.
+    """
+
+    deadline: float | None = None
+    max_params: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One trial to run: its key, its point, and the seed for Python, NumPy and Keras."""
+
+    key: Key
+    point: Point
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an executor is given: 1..K jobs of one structure.
+
+    Attributes:
+        purpose: ``"train"``, or ``"test"``: score the saved `model` of the job on the test data.
+        folder: where the trial may write files of its own; made before it runs.
+        bar: save the model only if its loss is below this (None: always); see `model`.
+        model: the file to write the kept weights to (train), or to read them from (test).
+    """
+
+    jobs: tuple[Job, ...]
+    purpose: str = "train"
+    limits: Limits = field(default_factory=Limits)
+    folder: str = "."
+    bar: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Progress of a running trial, several times per epoch.
+
+    Attributes:
+        epoch: the running epoch, counted from 0 over all phases.
+        fraction: how much of that epoch is done, in (0, 1]; 1 comes with the validation metrics.
+        epochs: how many epochs the trial will run at most.
+        examples: training examples seen so far.
+        metrics: running training loss and metrics; at fraction 1 also the ``val_`` ones.
+    """
+
+    key: Key
+    epoch: int
+    fraction: float
+    epochs: int
+    examples: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        value: the monitored metric at the kept epoch, in the user's own sign; None unless ok.
+        error: one line; `traceback` holds the rest.
+        metrics: all metrics at the kept epoch (and those of ``evaluate=``); for a test task the
+            test metrics.
+        history: the metrics of each epoch, in order.
+        epoch: the kept epoch, from 0.
+        params: the number of parameters (weights) of the model.
+        seconds: wall seconds spent on the trial.
+        model: the file that holds the kept weights, if it was written.
+        facts: small facts worth keeping: phases, given values, notes.
+    """
+
+    key: Key
+    status: Status
+    value: float | None = None
+    error: str | None = None
+    traceback: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: tuple[dict[str, float], ...] = ()
+    epoch: int | None = None
+    params: int | None = None
+    seconds: float = 0.0
+    model: str | None = None
+    facts: dict[str, Value] = field(default_factory=dict)
+
+
+Event: TypeAlias = Report | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One attempt at a trial as the study store keeps it.
+
+    Attributes:
+        source: ``"suggested"``, ``"baseline"`` or ``"enqueued"``.
+        name: the baseline's name.
+        started, ended: seconds since the epoch (UTC).
+        outcome: None while it runs.
+    """
+
+    number: int
+    point: Point
+    seed: int
+    started: float
+    attempt: int = 0
+    source: str = "suggested"
+    name: str | None = None
+    ended: float | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def status(self) -> Status:
+        return Status.RUNNING if self.outcome is None else self.outcome.status
+
+    @property
+    def value(self) -> float | None:
+        return None if self.outcome is None else self.outcome.value
+
+    @property
+    def error(self) -> str | None:
+        return None if self.outcome is None else self.outcome.error
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.outcome is None else self.outcome.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an algorithm learns from one ended trial: smaller is better, None is a failure."""
+
+    number: int
+    point: Point
+    loss: float | None
+    source: str = "suggested"
+
+
+class Algorithm(Protocol):
+    """Proposes points. A pure function of its arguments; a cache may change nothing."""
+
+    def __call__(
+        self,
+        history: Sequence[Observation],
+        pending: Sequence[Observation],
+        number: int,
+        seed: int,
+    ) -> Point | None:
+        """Return the point for trial `number` of the study seeded with `seed`, None if none is left."""
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere. Events are delivered from inside `poll`, in the caller's thread."""
+
+    def free(self) -> int:
+        """How many trials would start now; may change as nodes join and leave."""
+
+    def submit(self, task: Task) -> None:
+        """Accept a task; does not block."""
+
+    def poll(self, timeout: float | None, deliver: Callable[[Event], None]) -> None:
+        """Hand every event that comes within `timeout` seconds to `deliver`; return after the first outcome."""
+
+    def stop(self, key: Key, *, now: bool) -> None:
+        """End a trial: at its next report, keeping its weights, or (`now`) by killing it."""
+
+    def close(self, *, now: bool) -> None:
+        """Release everything; with `now` without waiting for running trials."""
+
+
+def finite(number: float | None) -> bool:
+    """Whether this is a number that can be compared: not None, NaN or infinite."""
+    return number is not None and math.isfinite(number)
+
+
+def to_json(item: Any) -> str:
+    """Write data as strict JSON; NaN and infinities become ``{"__float__": "nan"}`` and the like."""
+    return json.dumps(_plain(item), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Any:
+    """Read back what `to_json` wrote."""
+    return json.loads(text, object_hook=_restore)
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, float) and not math.isfinite(item):
+        return {"__float__": repr(item)}
+    if dataclasses.is_dataclass(item) and not isinstance(item, type):
+        return {f.name: _plain(getattr(item, f.name)) for f in dataclasses.fields(item)}
+    if isinstance(item, Mapping):
+        return {str(key): _plain(value) for key, value in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(value) for value in item]
+    return item
+
+
+def _restore(item: dict[str, Any]) -> Any:
+    if len(item) == 1 and "__float__" in item:
+        return float(item["__float__"])
+    return item
