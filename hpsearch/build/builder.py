@@ -1,0 +1,222 @@
+"""Space and point to Keras objects: the second use of the walk.
+
+One object in the declaration is one object in the trial: a layer called twice shares its weights,
+a tensor used twice is computed once. Only in a list of layers a recorded call that stands there
+twice makes two layers, as a reader expects.
+"""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from ..declare import (
+    Adapted,
+    Call,
+    Choice,
+    Condition,
+    Derived,
+    Given,
+    Match,
+    Maybe,
+    Recorder,
+    Repeat,
+    When,
+    Word,
+    same,
+)
+from ..errors import BuildError, HpsearchError
+from ..space import Child, Parameters, Walk, is_layers, is_part
+from ..trial import Point
+
+__all__ = ["Builder", "where_raised"]
+
+OFF = object()
+"""What a part that is switched off becomes: nothing in a list, None as an argument, identity when called."""
+
+
+@final
+class Builder:
+    """Builds parts of one declaration at one point.
+
+    Args:
+        walk: the walk that described the declaration, which knows every place.
+        parameters: its table of parameters.
+        point: a complete point.
+        given: looks up a fact of `given`.
+        call: makes a recorded call; the default just calls.
+    """
+
+    def __init__(
+        self,
+        walk: Walk,
+        parameters: Parameters,
+        point: Point,
+        given: Callable[[str], Any],
+        call: Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any]], Any] | None = None,
+    ) -> None:
+        self._walk, self._parameters, self._point = walk, parameters, point
+        self._given = given
+        self._call = call or (lambda function, args, kwargs: function(*args, **kwargs))
+        self._made: dict[
+            int, tuple[Any, Any]
+        ] = {}  # the node is kept, so that its id stays its own
+        self._listed: set[int] | None = None
+
+    def build(self, node: Any, place: str) -> Any:
+        """Return what the node is at this point; None if it is switched off."""
+        made = self._go(Child("", node, place))
+        return None if made is OFF else made
+
+    def _go(self, child: Child) -> Any:
+        if not isinstance(child.node, Call):
+            return self._walk.go(child.node, child.place, self)
+        if id(child.node) not in self._made:
+            made = self._walk.go(child.node, child.place, self)
+            self._made[id(child.node)] = (child.node, made)
+        return self._made[id(child.node)][1]
+
+    def _value(self, child: Child) -> Any:
+        made = self._go(child)
+        return None if made is OFF else made
+
+    def _word(self, word: Any) -> Any:
+        if isinstance(word, Given):
+            return self._given(word.fact)
+        return self._point[self._parameters.label(word)]
+
+    def __call__(self, node: Any, place: str, children: Sequence[Child]) -> Any:
+        match node:
+            case Choice():
+                value = self._word(node)
+                return self._go(next(c for c in children if same(c.key, value)))
+            case Maybe():
+                return self._go(children[0]) if self._word(node) else OFF
+            case Word():
+                return self._word(node)
+            case When():
+                return self._go(children[1]) if node.condition.value(self._word) else OFF
+            case Match():
+                return self._match(children)
+            case Repeat():
+                return self._repeat(children)
+            case Adapted():
+                return self._adapted(children, place)
+            case Given():
+                return self._given(node.fact)
+            case Derived() | Condition():
+                return self._derived(node, children, place)
+            case Recorder():
+                return node.resolve()
+            case Call():
+                return self._made_call(node, children, place)
+            case _:
+                return self._container(node, children)
+
+    def _match(self, children: Sequence[Child]) -> Any:
+        for child in children[1:]:
+            if child.guard is not None and child.guard[0].value(self._word):
+                return self._go(child)
+        return OFF
+
+    def _repeat(self, children: Sequence[Child]) -> list[Any]:
+        times = self._value(children[0])
+        blocks = [self._go(child) for child in children[1 : times + 1]]
+        return [layer for block in blocks for layer in block]
+
+    def _adapted(self, children: Sequence[Child], place: str) -> Any:
+        layer, on = (self._value(child) for child in children)
+        return self._guarded(place, "adapt", lambda: (layer.adapt(on), layer)[1])
+
+    def _derived(self, node: Derived | Condition, children: Sequence[Child], place: str) -> Any:
+        values = [self._value(child) for child in children]
+        return self._guarded(place, repr(node), lambda: node.apply(values))
+
+    def _container(self, node: Any, children: Sequence[Child]) -> Any:
+        if isinstance(node, list | tuple):
+            items = self._items(children)
+            return type(node)(items) if type(node) in (list, tuple) else items
+        if isinstance(node, Mapping):
+            return {child.key: self._value(child) for child in children}
+        if isinstance(node, functools.partial):
+            values = {child.key: self._value(child) for child in children}
+            args = [values.pop(i) for i in range(len(node.args))]
+            return functools.partial(node.func, *args, **values)
+        if children:
+            return type(node)(**{child.key: self._value(child) for child in children})
+        return node
+
+    def _items(self, children: Sequence[Child]) -> list[Any]:
+        """The items of a list, spliced; a layer that stands in it twice is made twice."""
+        outer, self._listed = self._listed, set() if self._listed is None else self._listed
+        items: list[Any] = []
+        try:
+            for child in children:
+                if _makes_layer(child.node):
+                    if id(child.node) in self._listed:
+                        self._made.pop(id(child.node), None)
+                    self._listed.add(id(child.node))
+                made = self._go(child)
+                if isinstance(made, list | tuple) and (
+                    is_part(child.node) or is_layers(child.node)
+                ):
+                    items.extend(made)
+                elif made is not OFF:
+                    items.append(made)
+        finally:
+            self._listed = outer
+        return items
+
+    def _made_call(self, call: Call, children: Sequence[Child], place: str) -> Any:
+        values = {child.key: self._go(child) for child in children}
+        function = values.pop("function", OFF) if call.applied else call.function.resolve()
+        plain = {key: None if value is OFF else value for key, value in values.items()}
+        args = [plain.pop(i) for i in range(len(call.args))]
+        if call.applied and function is OFF:
+            return args[0] if args else None
+        if call.applied and isinstance(
+            function, list | tuple
+        ):  # a list of layers, one after another
+            return functools.reduce(
+                lambda x, layer: self._guarded(place, repr(layer), lambda: layer(x)),
+                function,
+                args[0],
+            )
+        return self._guarded(place, _short(call), lambda: self._call(function, args, plain))
+
+    def _guarded(self, place: str, what: str, make: Callable[[], Any]) -> Any:
+        """Make something; a failure keeps its exception and says where in the space it happened."""
+        try:
+            return make()
+        except (HpsearchError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            raise BuildError(f"{place}: {what} failed: {where_raised(error)}") from error
+
+
+def where_raised(error: BaseException) -> str:
+    """One line for an exception: ``space.py:12: RuntimeError: text``, the innermost line of the user's own."""
+    text = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if "site-packages" not in path.parts and not path.is_relative_to(OWN_FOLDER):
+            if frame.filename.startswith("<"):
+                return text
+            return f"{path.name}:{frame.lineno}: {text}"
+    return text
+
+
+OWN_FOLDER = Path(__file__).resolve().parent.parent
+
+
+def _makes_layer(node: Any) -> bool:
+    """Whether this recorded call makes a layer anew, rather than a tensor or an input."""
+    return isinstance(node, Call) and not node.applied and node.function.is_class()
+
+
+def _short(call: Call) -> str:
+    text = repr(call)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,220 @@
+"""One trial's objects, in the order in which a Keras script makes them.
+
+Data first (remembered per process, under a seed of the study), then model, compile arguments and
+the phases of training, each built when asked for, so that every optimizer is new.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, final
+
+from ..declare import plain_value
+from ..errors import DataError
+from ..space import Fit, Holdout, Space
+from ..trial import Point
+from .builder import Builder
+from .data import Parts, batches_of, facts_of, resolve_parts
+
+__all__ = ["COMPILE", "Construction", "Memory"]
+
+COMPILE = (
+    "optimizer",
+    "loss",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+    "run_eagerly",
+    "steps_per_execution",
+    "jit_compile",
+    "auto_scale_loss",
+)
+"""The arguments of ``Model.compile``, which `Space` takes under the same names."""
+
+MOST_REMEMBERED = 4
+
+
+@final
+class Memory:
+    """What delayed calls inside `data` have returned in this process, by their arguments.
+
+    The last few results are kept: one for a fixed data set, more where its arguments are searched.
+    """
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self._results: OrderedDict[tuple[Any, ...], tuple[Any, ...]] = OrderedDict()
+        self._most = most
+
+    def call(
+        self,
+        seeded: Callable[[], None],
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        """Return what the call returned before, or make it, after `seeded` has set the seeds."""
+        key = (id(function), _key(list(args)), _key(dict(kwargs)))
+        if key not in self._results:
+            seeded()
+            result = function(*args, **kwargs)
+            self._results[key] = (result, function, args, kwargs)  # kept alive: ids stay their own
+        self._results.move_to_end(key)
+        while len(self._results) > self._most:
+            self._results.popitem(last=False)
+        return self._results[key][0]
+
+    def parts(self, data: Any, seed: int) -> Parts:
+        """The split of a resolved `Data`, the same object for the same data."""
+        key = ("parts", _key({f.name: getattr(data, f.name) for f in fields(data)}), seed)
+        if key not in self._results:
+            self._results[key] = (resolve_parts(data, seed), data)
+        self._results.move_to_end(key)
+        return self._results[key][0]  # type: ignore[no-any-return]
+
+
+@final
+class Construction:
+    """Everything that one trial is made of.
+
+    Args:
+        space: the declaration.
+        point: a complete point of it.
+        seed: the trial's seed.
+        study_seed: the seed of the study, for data and splits.
+        folder: a folder of the trial's own.
+        memory: this process's memory of data.
+        seeded: sets the seeds of Python, NumPy and Keras to the number it is given.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        point: Point,
+        *,
+        seed: int,
+        study_seed: int,
+        folder: str,
+        memory: Memory,
+        seeded: Callable[[int], None],
+    ) -> None:
+        self.space = space
+        self._point, self._seed, self._folder = point, seed, folder
+        self._memory, self._study_seed, self._seeded = memory, study_seed, seeded
+        self._phase: int | None = None
+        self._facts: dict[str, Callable[[], Any]] = {
+            "seed": lambda: self._seed,
+            "folder": lambda: self._folder,
+        }
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """The data, split; remembered in this process."""
+        seeds = functools.partial(self._seeded, self._study_seed)
+        remember = functools.partial(self._memory.call, seeds)
+        walk, parameters = self.space.walk, self.space.parameters
+        builder = Builder(walk, parameters, self._point, self._data_fact, remember)
+        data = builder.build(self.space.data, "data")
+        if not hasattr(data, "train"):
+            return resolve_parts(data, self._study_seed)
+        return self._memory.parts(data, self._study_seed)
+
+    def model(self) -> Any:
+        """A new model, built as declared (compiled already if its function compiles it)."""
+        self._facts |= facts_of(self.parts) | {
+            "batch_size": lambda: self._fit_value("batch_size") or 32,
+            "epochs": self._epochs,
+            "steps": self._steps,
+            "steps_per_epoch": lambda: self._steps_per_epoch(self._phase or 0),
+        }
+        self._phase = None
+        return self._builder().build(self.space.model, "model")
+
+    def compile_arguments(self) -> dict[str, Any]:
+        """The arguments of ``Model.compile`` that the space gives."""
+        self._phase = None
+        builder = self._builder()
+        given = [name for name in COMPILE if getattr(self.space, name) is not None]
+        return {name: builder.build(getattr(self.space, name), name) for name in given}
+
+    def phase(self, number: int) -> Fit:
+        """Phase `number` from 0 with all its values known."""
+        self._phase = number
+        built = self._builder().build(self.space.phases[number], self._phase_place(number))
+        assert isinstance(built, Fit)
+        return built
+
+    def function(self, name: str) -> Any:
+        """The function given as ``train`` or ``evaluate``, with its searched arguments bound."""
+        return self._builder().build(getattr(self.space, name), name)
+
+    def epochs(self) -> int:
+        """The epochs of all phases."""
+        self._phase = None
+        return self._epochs()
+
+    def fact(self, name: str) -> Any:
+        """Look up a fact of `given`.
+
+        Raises:
+            DataError: if it is not known yet, or the data cannot supply it.
+        """
+        if name not in self._facts:
+            raise DataError(
+                f"given.{name} is known only after the data: it cannot stand inside it."
+            )
+        return self._facts[name]()
+
+    def _data_fact(self, name: str) -> Any:
+        """Data is the same for every trial of a study, so its seed is the study's."""
+        if name == "seed":
+            return self._study_seed
+        raise DataError(
+            f"given.{name} cannot stand inside the data: every trial shares it. "
+            "Write the value, or a word."
+        )
+
+    def _builder(self) -> Builder:
+        return Builder(self.space.walk, self.space.parameters, self._point, self.fact)
+
+    def _phase_place(self, number: int) -> str:
+        return f"fit.{number}" if isinstance(self.space.fit, list | tuple) else "fit"
+
+    def _phase_value(self, number: int, name: str) -> Any:
+        phase = self.space.phases[number]
+        return self._builder().build(getattr(phase, name), f"{self._phase_place(number)}.{name}")
+
+    def _fit_value(self, name: str) -> Any:
+        return self._phase_value(self._phase or 0, name)
+
+    def _running(self) -> list[int]:
+        return list(range(len(self.space.phases))) if self._phase is None else [self._phase]
+
+    def _epochs(self) -> int:
+        return sum(int(self._phase_value(i, "epochs")) for i in self._running())
+
+    def _steps_per_epoch(self, number: int) -> int:
+        given = self._phase_value(number, "steps_per_epoch")
+        return given or batches_of(self.parts.train, self._phase_value(number, "batch_size"))
+
+    def _steps(self) -> int:
+        return sum(
+            int(self._phase_value(i, "epochs")) * self._steps_per_epoch(i) for i in self._running()
+        )
+
+
+def _key(value: Any) -> str:
+    """Equal for equal plain arguments; by identity for everything else."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{k!r}:{_key(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_key(item) for item in value) + "]"
+    if isinstance(value, Holdout):
+        return _key({f.name: getattr(value, f.name) for f in fields(value)})
+    try:
+        return json.dumps(plain_value(value))
+    except TypeError:
+        return f"<{id(value)}>"

@@ -1,0 +1,313 @@
+"""What a trial is trained on: resolving `Data`, splitting it, and the facts that `given` tells.
+
+A part is arrays (``x``, ``y``, ``sample_weight``, each an array of n rows or a dict or list of
+such) or anything Keras iterates over: a ``tf.data.Dataset``, a ``PyDataset``, a generator's
+dataset. Arrays are sliced, never copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from ..errors import DataError
+from ..space import Data, Holdout
+
+__all__ = ["Part", "Parts", "batches_of", "digest", "facts_of", "resolve_parts"]
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """One part of the data.
+
+    Attributes:
+        x, y, weight: arrays of `rows` rows; for a dataset `x` is the dataset and the rest None.
+        rows: the number of rows, None where a dataset does not know.
+    """
+
+    x: Any
+    y: Any = None
+    weight: Any = None
+    rows: int | None = None
+
+    @property
+    def dataset(self) -> bool:
+        """Whether this is an iterable of batches rather than arrays."""
+        return _is_dataset(self.x)
+
+    def as_tuple(self) -> Any:
+        """As Keras's ``validation_data`` takes it."""
+        if self.dataset:
+            return self.x
+        return (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
+
+    def take(self, rows: Any) -> Part:
+        """The same part with only some of its rows (a slice or an array of indices)."""
+        x, y, weight = (_map(item, lambda a: a[rows]) for item in (self.x, self.y, self.weight))
+        return Part(x, y, weight, _rows(x))
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Parts:
+    """Training, validation and test part; the latter two may be missing."""
+
+    train: Part
+    validation: Part | None = None
+    test: Part | None = None
+
+
+def resolve_parts(data: Any, seed: int) -> Parts:
+    """Return the parts of a resolved `Data`, with the validation rows taken from the training rows.
+
+    Raises:
+        DataError: for parts that do not fit together: unequal lengths, an empty split, a fraction
+            of a dataset.
+    """
+    if isinstance(data, tuple):
+        data = Data(data)
+    if not isinstance(data, Data):
+        raise DataError(
+            f"The data provider must return Data(...), got {type(data).__name__}. "
+            "Write `return Data((x, y), validation=0.1, test=(x_test, y_test))`."
+        )
+    train = _part(data.train, "train")
+    test = None if data.test is None else _part(data.test, "test")
+    if isinstance(data.validation, float):
+        rest, validation = _split(train, Holdout(data.validation, shuffle=False), seed)
+        return Parts(rest, validation, test)
+    if isinstance(data.validation, Holdout):
+        rest, validation = _split(train, data.validation, seed)
+        return Parts(rest, validation, test)
+    given = None if data.validation is None else _part(data.validation, "validation")
+    return Parts(train, given, test)
+
+
+def facts_of(parts: Parts) -> dict[str, Callable[[], Any]]:
+    """The facts of `given` that the data supplies, computed when asked for.
+
+    Each raises DataError, saying why, where the data does not know.
+    """
+    return {
+        "shape": lambda: _shape(parts.train),
+        "classes": lambda: _classes(parts.train),
+        "rows": lambda: _known_rows(parts.train),
+        "train": lambda: _inputs(parts.train),
+    }
+
+
+def digest(parts: Parts) -> dict[str, Any]:
+    """What to note of the data in a record: shapes, rows and a digest of a sample of the values."""
+    notes: dict[str, Any] = {}
+    sums = hashlib.sha256()
+    for name in ("train", "validation", "test"):
+        part = getattr(parts, name)
+        if part is None:
+            continue
+        note: dict[str, Any] = {"rows": part.rows}
+        if not part.dataset:
+            for key in ("x", "y"):
+                arrays = _leaves(getattr(part, key))
+                note[key] = [{"shape": list(a.shape), "dtype": str(a.dtype)} for a in arrays]
+                for array in arrays:
+                    step = max(1, len(array) // 1000)
+                    sums.update(np.ascontiguousarray(array[::step]).tobytes())
+        notes[name] = note
+    return {"digest": sums.hexdigest()[:16], "parts": notes}
+
+
+def _part(value: Any, name: str) -> Part:
+    if isinstance(value, Part):
+        return value
+    if _is_dataset(value):
+        return Part(value, rows=None)
+    if not isinstance(value, tuple) or not 1 <= len(value) <= 3:
+        raise DataError(
+            f"The {name} part of the data must be (x, y), (x, y, sample_weight) or a dataset, "
+            f"got {_kind(value)}."
+        )
+    arrays = [_map(item, _array) for item in value]
+    x, y, weight = [*arrays, None, None][:3]
+    rows = _rows(x)
+    for what, item in (("y", y), ("sample_weight", weight)):
+        other = None if item is None else _rows(item)
+        if other is not None and other != rows:
+            raise DataError(
+                f"The {name} part of the data has {rows} rows of x but {other} of {what}. "
+                "They must be as many."
+            )
+    if not rows:
+        raise DataError(f"The {name} part of the data has no rows.")
+    return Part(x, y, weight, rows)
+
+
+def _split(train: Part, holdout: Holdout, seed: int) -> tuple[Part, Part]:
+    """Split as Keras does without shuffling: the last rows, ``floor(n * (1 - fraction))`` on."""
+    if train.dataset or train.rows is None:
+        raise DataError(
+            "A fraction for validation needs arrays, got a dataset. "
+            "Give the validation part itself: Data(train, validation=dataset)."
+        )
+    rows = train.rows
+    at = math.floor(rows * (1 - holdout.fraction))
+    if not 0 < at < rows:
+        raise DataError(
+            f"validation={holdout.fraction} of {rows} rows leaves {at} for training and "
+            f"{rows - at} for validation. Give another fraction."
+        )
+    if not holdout.shuffle:
+        return train.take(slice(None, at)), train.take(slice(at, None))
+    order = np.random.default_rng(seed).permutation(rows)
+    if holdout.stratify:
+        order = _stratified(order, _labels(train), rows - at)
+    return train.take(np.sort(order[:at])), train.take(np.sort(order[at:]))
+
+
+def _stratified(order: Any, labels: Any, held: int) -> Any:
+    """Reorder shuffled rows so that the last `held` have each class's share (largest remainders)."""
+    found, counts = np.unique(labels, return_counts=True)
+    exact = counts * held / counts.sum()
+    take = np.floor(exact).astype(int)
+    for i in np.argsort(exact - take)[::-1][: held - int(take.sum())]:
+        take[i] += 1
+    kept, out = [], []
+    for value, count in zip(found, take, strict=True):
+        rows = order[labels[order] == value]
+        out.append(rows[:count])
+        kept.append(rows[count:])
+    return np.concatenate([*kept, *out])
+
+
+def _labels(part: Part) -> Any:
+    y = part.y
+    if not isinstance(y, np.ndarray):
+        raise DataError("Holdout(stratify=True) needs one array of targets.")
+    return y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y))
+
+
+def _shape(part: Part) -> Any:
+    """The shape of one input without the batch; a dict or list of shapes for several inputs."""
+    if not part.dataset:
+        return _map(part.x, lambda array: tuple(int(n) for n in array.shape[1:]))
+    spec = getattr(part.x, "element_spec", None)
+    if spec is None:
+        raise DataError("given.shape: this dataset does not tell the shape of its elements.")
+    inputs = spec[0] if isinstance(spec, tuple) else spec
+    return _map(inputs, lambda one: tuple(one.shape[1:]))
+
+
+def _classes(part: Part) -> int:
+    y = part.y
+    if part.dataset or not isinstance(y, np.ndarray):
+        raise DataError(
+            "given.classes needs one array of targets. Write the number of classes in its place."
+        )
+    if y.ndim == 2 and y.shape[1] > 1:
+        return int(y.shape[1])
+    if y.dtype.kind == "f" and not np.all(y == np.floor(y)):
+        raise DataError(
+            "given.classes needs class numbers or one-hot rows as targets, got real numbers. "
+            "For regression write the number of outputs."
+        )
+    if y.dtype.kind not in "iubf" or y.min() < 0:
+        raise DataError(
+            f"given.classes needs classes counted from 0, got {y.dtype} from {y.min()!r}."
+        )
+    return int(y.max()) + 1
+
+
+def _known_rows(part: Part) -> int:
+    if part.rows is None:
+        raise DataError(
+            "given.rows: a dataset does not tell its rows. Write the number in its place."
+        )
+    return part.rows
+
+
+def _inputs(part: Part) -> Any:
+    """The inputs alone, as `adapt` takes them."""
+    if not part.dataset:
+        return part.x
+    if hasattr(part.x, "map"):
+        return part.x.map(lambda *element: element[0])
+    raise DataError("given.train needs arrays or a tf.data.Dataset.")
+
+
+def batches_of(part: Part, batch_size: int | None) -> int:
+    """How many batches one pass over the part has.
+
+    Raises:
+        DataError: where a dataset does not know.
+    """
+    if not part.dataset:
+        return math.ceil(_known_rows(part) / (batch_size or 32))
+    for name in ("cardinality", "__len__"):
+        count = getattr(part.x, name, None)
+        if count is not None and int(count()) > 0:
+            return int(count())
+    if getattr(part.x, "num_batches", None):
+        return int(part.x.num_batches)
+    raise DataError(
+        "given.steps: the dataset does not know how many batches it has. "
+        "Give Fit(steps_per_epoch=…), or dataset.apply(tf.data.experimental.assert_cardinality(n))."
+    )
+
+
+def _is_dataset(value: Any) -> bool:
+    if isinstance(value, np.ndarray | tuple | list | Mapping) or value is None:
+        return False
+    if hasattr(value, "shape") or hasattr(value, "iloc"):
+        return False
+    return hasattr(value, "__iter__") or (
+        hasattr(value, "__getitem__") and hasattr(value, "__len__")
+    )
+
+
+def _array(value: Any) -> Any:
+    if hasattr(value, "iloc"):  # pandas: positions, not labels, as everywhere else
+        return value.to_numpy()
+    return value if hasattr(value, "shape") and hasattr(value, "dtype") else np.asarray(value)
+
+
+def _map(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Apply to each array of a structure; a list of plain numbers is one array."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {key: _map(item, function) for key, item in value.items()}
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and not isinstance(value[0], int | float | str | list)
+    ):
+        return [_map(item, function) for item in value]
+    return function(value)
+
+
+def _leaves(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, list | tuple):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [np.asarray(value)]
+
+
+def _rows(value: Any) -> int:
+    counts = {int(leaf.shape[0]) if leaf.ndim else 0 for leaf in _leaves(value)}
+    if len(counts) > 1:
+        raise DataError(f"The arrays of one part have different lengths: {sorted(counts)}.")
+    return counts.pop() if counts else 0
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return type(value).__name__

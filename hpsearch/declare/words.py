@@ -1,0 +1,634 @@
+"""The words that are searched: uniform, normal, integer, choice, maybe. Each checks itself.
+
+A word is an ordinary value to the type checker (`choice(["relu", "tanh"])` is a `str`) and an
+`Expression` at run time. Distributions follow hyperopt's, with bounds as themselves (never their
+logarithms), both ends included, and steps counted from `low`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from statistics import NormalDist
+from typing import Any, TypeVar, cast, final
+
+from ..errors import PointError, SpaceError, nearest
+from .expression import Expression, identical, plain_value, same
+
+__all__ = [
+    "Applicable",
+    "Choice",
+    "Integer",
+    "Maybe",
+    "Normal",
+    "Uniform",
+    "Word",
+    "check_name",
+    "choice",
+    "integer",
+    "lognormal",
+    "loguniform",
+    "maybe",
+    "normal",
+    "snake",
+    "uniform",
+]
+
+T = TypeVar("T")
+NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
+LONGEST_NAME = 250  # MLflow's longest parameter key
+
+
+class Word(Expression):
+    """One search parameter.
+
+    Attributes:
+        name: the label the user gave, or None for one derived from where the word stands.
+        log: whether the parameter is searched on a logarithmic scale.
+    """
+
+    name: str | None
+    log: bool = False
+
+    def noun(self) -> str:
+        kind = type(self).__name__.lower()
+        article = "An" if kind[0] in "aeiou" else "A"
+        return f"{article} {kind}"
+
+    def check(self, value: Any) -> Any:
+        """Return `value` as it stands in a point, or raise PointError saying what is legal."""
+        raise NotImplementedError
+
+    def quantile(self, share: float) -> Any:
+        """Return the value below which `share` in [0, 1] of the prior lies."""
+        raise NotImplementedError
+
+    def size(self) -> int | None:
+        """The number of different values, None for a continuum."""
+        return None
+
+    def values(self, steps: int) -> Iterator[Any]:
+        """Every value in order; for a continuum `steps` quantiles, each in the middle of its share."""
+        count = self.size()
+        if count is None:
+            return (self.quantile((i + 0.5) / steps) for i in range(steps))
+        return (self.quantile((i + 0.5) / count) for i in range(count))
+
+    def ends(self) -> tuple[Any, ...]:
+        """The values a check has to try: both ends of a range, every option."""
+        return (self.quantile(0.0), self.quantile(1.0))
+
+    def describe(self) -> dict[str, Any]:
+        """The word as JSON, for the description and the fingerprint."""
+        raise NotImplementedError
+
+
+class Applicable(Expression):
+    """A part that stands for a layer: it can be called on what a layer can be called on."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from .parts import Call  # a call of a part is a part
+
+        return Call(self, args, kwargs)
+
+
+class _Ladder(Word):
+    """A word whose values may be a ladder `low + k·step <= high`; shared by Uniform and Integer."""
+
+    low: float
+    high: float
+    step: float | None
+
+    def rungs(self) -> int:
+        """The number of values on the ladder."""
+        step = Decimal(repr(self.step))
+        return int((Decimal(repr(self.high)) - Decimal(repr(self.low))) / step) + 1
+
+    def rung(self, k: int) -> Any:
+        """Value number `k`, exact in decimals (0.3, not 0.30000000000000004)."""
+        exact = Decimal(repr(self.low)) + k * Decimal(repr(self.step))
+        return type(self.low)(exact)
+
+    def edges(self) -> tuple[float, float]:
+        """The interval whose uniform (or log-uniform) draw, snapped to the ladder, is the word."""
+        if self.step is None:
+            return (self.low, self.high)
+        half = self.step / 2
+        lowest = max(self.low - half, self.low / 2) if self.log else self.low - half
+        return (lowest, self.rung(self.rungs() - 1) + half)
+
+    def snap(self, number: float) -> Any:
+        """The rung nearest to `number`; within bounds whatever comes."""
+        if self.step is None:
+            return min(max(float(number), self.low), self.high)
+        k = round((number - self.low) / self.step)
+        return self.rung(min(max(k, 0), self.rungs() - 1))
+
+    def size(self) -> int | None:
+        return None if self.step is None else self.rungs()
+
+    def values(self, steps: int) -> Iterator[Any]:
+        if self.step is None:
+            return super().values(steps)
+        return (self.rung(k) for k in range(self.rungs()))
+
+    def quantile(self, share: float) -> Any:
+        low, high = self.edges()
+        if self.log:
+            return self.snap(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
+        if self.step is not None:
+            return self.rung(min(int(share * self.rungs()), self.rungs() - 1))
+        return self.snap(low + share * (high - low))
+
+    def check(self, value: Any) -> Any:
+        number = _number(value)
+        legal = f"a number from {self.low!r} to {self.high!r}"
+        if self.step is not None:
+            legal += f" in steps of {self.step!r}"
+        if number is None or not self.low <= number <= self.high:
+            raise PointError(f"{value!r} is outside {self!r}: it takes {legal}.")
+        snapped = self.snap(number)
+        if self.step is None:
+            return float(number)
+        if not math.isclose(snapped, number, rel_tol=1e-9, abs_tol=1e-12):
+            raise PointError(f"{value!r} is not on the ladder of {self!r}: it takes {legal}.")
+        return snapped
+
+
+@final
+class Uniform(_Ladder):
+    """A real number in [low, high], uniform or log-uniform, on a ladder if `step` is given."""
+
+    def __init__(
+        self, low: float, high: float, step: float | None, log: bool, name: str | None
+    ) -> None:
+        word = "loguniform" if log else "uniform"
+        self.low, self.high = _real(word, "low", low), _real(word, "high", high)
+        self.step = None if step is None else _real(word, "step", step)
+        self.log, self.name = log, check_name(name)
+        if log and not 0 < self.low < self.high:
+            raise SpaceError(
+                f"loguniform needs 0 < low < high, got low={low!r}, high={high!r}. "
+                f"Give the bounds themselves, not their logarithms{_exponents(low, high)}."
+            )
+        if not self.low < self.high:
+            raise SpaceError(
+                f"{word} needs low < high, got low={low!r}, high={high!r}. "
+                "For a constant write the number itself."
+            )
+        _check_step(word, self)
+
+    def describe(self) -> dict[str, Any]:
+        word = "loguniform" if self.log else "uniform"
+        return {"word": word, "low": self.low, "high": self.high, "step": self.step}
+
+    def __repr__(self) -> str:
+        step = "" if self.step is None else f", step={self.step!r}"
+        return f"{'log' if self.log else ''}uniform({self.low!r}, {self.high!r}{step})"
+
+
+@final
+class Integer(_Ladder):
+    """A whole number in [low, high], both ends included, on the ladder `low + k·step`."""
+
+    low: int
+    high: int
+    step: int
+
+    def __init__(self, low: int, high: int, step: int, log: bool, name: str | None) -> None:
+        self.low, self.high = _whole("low", low), _whole("high", high)
+        self.step = _whole("step", step)
+        self.log, self.name = bool(log), check_name(name)
+        if not self.low < self.high:
+            raise SpaceError(
+                f"integer needs low < high, got low={low!r}, high={high!r}. "
+                "Both ends are included; for a constant write the number itself."
+            )
+        if log and self.low < 1:
+            raise SpaceError(
+                f"integer(log=True) needs 1 <= low, got low={low!r}. "
+                "Zero has no logarithm: start at 1, or leave log out."
+            )
+        _check_step("integer", self)
+
+    def describe(self) -> dict[str, Any]:
+        ends = {"word": "integer", "low": self.low, "high": self.high}
+        return {**ends, "step": self.step, "log": self.log}
+
+    def __repr__(self) -> str:
+        step = "" if self.step == 1 else f", step={self.step!r}"
+        return f"integer({self.low!r}, {self.high!r}{step}{', log=True' if self.log else ''})"
+
+
+@final
+class Normal(Word):
+    """A normal or log-normal real number; with `step` the nearest multiple of it."""
+
+    def __init__(
+        self, mean: float, std: float, step: float | None, log: bool, name: str | None
+    ) -> None:
+        word = "lognormal" if log else "normal"
+        self.mean, self.std = _real(word, "mean", mean), _real(word, "std", std)
+        self.step = None if step is None else _real(word, "step", step)
+        self.log, self.name = log, check_name(name)
+        if self.std <= 0:
+            raise SpaceError(
+                f"{word} needs std > 0, got std={std!r}. For a constant write the number itself."
+            )
+        if self.step is not None and self.step <= 0:
+            raise SpaceError(f"{word} needs step > 0, got step={step!r}. Leave it out for none.")
+
+    def snap(self, number: float) -> float:
+        """The multiple of `step` nearest to `number`."""
+        if self.step is None:
+            return float(number)
+        return float(round(number / self.step) * Decimal(repr(self.step)))
+
+    def quantile(self, share: float) -> float:
+        inside = min(max(share, 1e-9), 1 - 1e-9)  # the ends are infinite
+        number = NormalDist(self.mean, self.std).inv_cdf(inside)
+        return self.snap(math.exp(number) if self.log else number)
+
+    def check(self, value: Any) -> float:
+        number = _number(value)
+        if number is None or (self.log and number < 0):
+            kind = "a positive number" if self.log else "a finite number"
+            raise PointError(f"{value!r} is outside {self!r}: it takes {kind}.")
+        snapped = self.snap(number)
+        if not math.isclose(snapped, number, rel_tol=1e-9, abs_tol=1e-12):
+            raise PointError(f"{value!r} is not a multiple of {self.step!r}, the step of {self!r}.")
+        return snapped
+
+    def ends(self) -> tuple[float, ...]:
+        return (self.quantile(0.001), self.quantile(0.999))
+
+    def describe(self) -> dict[str, Any]:
+        word = "lognormal" if self.log else "normal"
+        return {"word": word, "mean": self.mean, "std": self.std, "step": self.step}
+
+    def __repr__(self) -> str:
+        step = "" if self.step is None else f", step={self.step!r}"
+        return f"{'log' if self.log else ''}normal({self.mean!r}, {self.std!r}{step})"
+
+
+class _Options(Word):
+    """A word with a table of options held by us; hyperopt sees only their numbers."""
+
+    points: tuple[Any, ...]  # what each option is in a point
+    weights: tuple[float, ...]
+
+    def index(self, value: Any) -> int | None:
+        """The number of the option that a point's value names, None if there is none."""
+        for alike in (identical, same):  # 1 before 1.0, but 1.0 names the option 1
+            for i, point in enumerate(self.points):
+                if alike(point, value):
+                    return i
+        return None
+
+    def check(self, value: Any) -> Any:
+        found = self.index(value)
+        if found is None:
+            raise PointError(f"{value!r} is no option of {self!r}. {_options(value, self.points)}")
+        return self.points[found]
+
+    def quantile(self, share: float) -> Any:
+        total = 0.0
+        for point, weight in zip(self.points, self.weights, strict=True):
+            total += weight
+            if share < total:
+                return point
+        return self.points[-1]
+
+    def size(self) -> int:
+        return len(self.points)
+
+    def values(self, steps: int) -> Iterator[Any]:
+        return iter(self.points)
+
+    def ends(self) -> tuple[Any, ...]:
+        return self.points
+
+
+@final
+class Choice(_Options, Applicable):
+    """One of several options.
+
+    Attributes:
+        options: the options themselves, in order.
+        keys: the name of each option in labels below it.
+        points: what each option is in a point: itself if it is plain, else its key.
+    """
+
+    def __init__(
+        self,
+        options: Sequence[Any] | Mapping[str, Any],
+        weights: Sequence[float] | Mapping[str, float] | None,
+        name: str | None,
+    ) -> None:
+        names, self.options = _split_options(options)
+        self.name = check_name(name)
+        self.keys = _option_keys(names, self.options)
+        self.points = tuple(
+            _point_value(option, key) for option, key in zip(self.options, self.keys, strict=True)
+        )
+        written = [json.dumps(point) for point in self.points]
+        twice = sorted({item for item in written if written.count(item) > 1})
+        if twice:
+            raise SpaceError(
+                f"choice needs options that differ, got {', '.join(twice)} twice. Leave one out; "
+                "to make an option more likely give `weights`."
+            )
+        self.weights = _check_weights(weights, self.keys)
+        self.weighted = weights is not None
+
+    def index(self, value: Any) -> int | None:
+        found = super().index(value)
+        if found is None and isinstance(value, str) and value in self.keys:
+            return self.keys.index(value)
+        return found
+
+    def compared(self, constant: Any) -> Any:
+        """Return a constant that is compared with this choice as one of `points`."""
+        found = self.index(constant)
+        if found is None:
+            raise SpaceError(
+                f"{constant!r} is no option of {self!r}, so the comparison would always be false. "
+                f"{_options(constant, self.points)}"
+            )
+        return self.points[found]
+
+    def option(self, value: Any) -> Any:
+        """The option that a point's value names."""
+        found = self.index(value)
+        if found is None:
+            self.check(value)
+            raise AssertionError("check raises for what is no option")
+        return self.options[found]
+
+    def describe(self) -> dict[str, Any]:
+        about: dict[str, Any] = {"word": "choice", "options": list(self.points)}
+        if self.weighted:
+            about["weights"] = list(self.weights)
+        return about
+
+    def __repr__(self) -> str:
+        shown = ", ".join(repr(point) for point in self.points[:6])
+        return f"choice([{shown}{', …' if len(self.points) > 6 else ''}])"
+
+
+@final
+class Maybe(_Options, Applicable):
+    """A part that is there or not. In a point it is true or false at its own label."""
+
+    def __init__(self, part: Any, p: float, name: str | None) -> None:
+        number = _number(p)
+        if number is None or not 0 < number < 1:
+            raise SpaceError(
+                f"maybe needs 0 < p < 1, got p={p!r}. p is how often the part is there."
+            )
+        if part is None:
+            raise SpaceError(
+                "maybe needs a part, got None. Off already means None (or nothing, in a list)."
+            )
+        self.part, self.p, self.name = part, number, check_name(name)
+        self.points = (False, True)
+        self.weights = (1 - number, number)
+
+    def describe(self) -> dict[str, Any]:
+        return {"word": "maybe", "p": self.p}
+
+    def __repr__(self) -> str:
+        return f"maybe({self.part!r})"
+
+
+def uniform(
+    low: float, high: float, step: float | None = None, *, name: str | None = None
+) -> float:
+    """A real number in [low, high], all equally likely; with `step` one of `low + k·step`.
+
+    Raises:
+        SpaceError: unless low < high are finite and 0 < step <= high - low.
+    """
+    return cast(float, Uniform(low, high, step, False, name))
+
+
+def loguniform(
+    low: float, high: float, step: float | None = None, *, name: str | None = None
+) -> float:
+    """A real number in [low, high] whose logarithm is uniform. Bounds as themselves: (1e-4, 1e-1).
+
+    Raises:
+        SpaceError: unless 0 < low < high are finite and 0 < step <= high - low.
+    """
+    return cast(float, Uniform(low, high, step, True, name))
+
+
+def normal(mean: float, std: float, step: float | None = None, *, name: str | None = None) -> float:
+    """A normally distributed real number; with `step` the nearest multiple of it.
+
+    Raises:
+        SpaceError: unless mean is finite, std > 0 and step > 0.
+    """
+    return cast(float, Normal(mean, std, step, False, name))
+
+
+def lognormal(
+    mean: float, std: float, step: float | None = None, *, name: str | None = None
+) -> float:
+    """A positive real number whose logarithm has this mean and standard deviation, as in NumPy.
+
+    Raises:
+        SpaceError: unless mean is finite, std > 0 and step > 0.
+    """
+    return cast(float, Normal(mean, std, step, True, name))
+
+
+def integer(
+    low: int, high: int, step: int = 1, log: bool = False, *, name: str | None = None
+) -> int:
+    """A whole number in [low, high], both ends included and equally likely (unless `log`).
+
+    Raises:
+        SpaceError: unless low < high are whole, 1 <= step <= high - low, and 1 <= low for `log`.
+    """
+    return cast(int, Integer(low, high, step, log, name))
+
+
+def choice(
+    options: Sequence[T] | Mapping[str, T],
+    weights: Sequence[float] | Mapping[str, float] | None = None,
+    *,
+    name: str | None = None,
+) -> T:
+    """One of the options, a list or ``{name: option}``; `weights` are their probabilities.
+
+    An option may be anything: numbers, strings, layers, lists of layers, whole models.
+
+    Raises:
+        SpaceError: if options are missing or the same twice, or weights do not sum to 1.
+    """
+    return cast(T, Choice(options, weights, name))
+
+
+def maybe(part: T, p: float = 0.5, *, name: str | None = None) -> T:
+    """The part, or nothing: off it vanishes from a list of layers and is None as an argument.
+
+    Raises:
+        SpaceError: unless 0 < p < 1.
+    """
+    return cast(T, Maybe(part, p, name))
+
+
+def check_name(name: str | None) -> str | None:
+    """Return a user's label if MLflow can store it."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not NAME.match(name) or len(name) > LONGEST_NAME:
+        raise SpaceError(
+            "A name may hold letters, digits, '_', '-' and single dots, at most "
+            f"{LONGEST_NAME} characters, got {name!r}. MLflow refuses the rest."
+        )
+    return name
+
+
+def snake(name: str) -> str:
+    """Write a class or function name as Keras names a layer: BatchNormalization, batch_normalization."""
+    bare = re.sub(r"\W+", "", name)
+    parted = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", bare)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", parted).lower()
+
+
+def _split_options(options: Any) -> tuple[list[str | None], tuple[Any, ...]]:
+    if isinstance(options, Mapping):
+        names = list(options)
+        wrong = [key for key in names if not isinstance(key, str) or not key]
+        if wrong:
+            raise SpaceError(
+                f"choice needs names that are strings, got {wrong[0]!r}. "
+                "Write {'name': option}, or a list if the options speak for themselves."
+            )
+        found: tuple[Any, ...] = tuple(options.values())
+    elif isinstance(options, str | bytes | Expression) or not _listable(options):
+        raise SpaceError(
+            f"choice needs a list of options or {{name: option}}, got {options!r}. "
+            "Write choice([a, b])."
+        )
+    else:
+        found = tuple(options)
+        names = [None] * len(found)
+    if not found:
+        raise SpaceError("choice needs at least one option, got none.")
+    return names, found
+
+
+def _listable(options: Any) -> bool:
+    return isinstance(options, list | tuple | range) or (
+        hasattr(options, "tolist") and getattr(options, "ndim", 0) == 1
+    )
+
+
+def _option_keys(names: Sequence[str | None], options: Sequence[Any]) -> tuple[str, ...]:
+    taken: dict[str, int] = {}
+    keys = []
+    for name, option in zip(names, options, strict=True):
+        key = _option_name(option) if name is None else name
+        again = taken.get(key, 0)
+        taken[key] = again + 1
+        keys.append(f"{key}_{again}" if again else key)
+    return tuple(keys)
+
+
+def _option_name(option: Any) -> str:
+    from .parts import part_name  # parts name themselves
+
+    try:
+        value = plain_value(option)
+    except TypeError:
+        return part_name(option)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _point_value(option: Any, key: str) -> Any:
+    if isinstance(option, float) and not math.isfinite(option):
+        raise SpaceError(f"choice cannot offer {option!r}: give a finite number.")
+    try:
+        return plain_value(option)
+    except TypeError:
+        return key
+
+
+def _check_weights(weights: Any, keys: tuple[str, ...]) -> tuple[float, ...]:
+    if weights is None:
+        return tuple(1 / len(keys) for _ in keys)
+    if isinstance(weights, Mapping):
+        unknown = [key for key in weights if key not in keys]
+        if unknown or len(weights) != len(keys):
+            raise SpaceError(
+                f"choice needs a weight for each of {', '.join(keys)}, got {dict(weights)!r}."
+            )
+        weights = [weights[key] for key in keys]
+    numbers = [_number(weight) for weight in weights]
+    if len(numbers) != len(keys):
+        raise SpaceError(
+            f"choice has {len(keys)} options but {len(numbers)} weights. Give one each."
+        )
+    if any(number is None or number <= 0 for number in numbers):
+        raise SpaceError(
+            f"choice needs weights above 0, got {list(weights)!r}. Leave an unwanted option out."
+        )
+    shares = [cast(float, number) for number in numbers]
+    if not math.isclose(sum(shares), 1, abs_tol=1e-6):
+        fair = [round(share / sum(shares), 4) for share in shares]
+        raise SpaceError(
+            f"choice needs weights that sum to 1, got {list(weights)!r} (sum {sum(shares):g}). "
+            f"Did you mean {fair}?"
+        )
+    return tuple(shares)
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite real number as a Python number, None for anything else."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
+
+
+def _real(word: str, argument: str, value: Any) -> float:
+    number = _number(value)
+    if number is None:
+        raise SpaceError(f"{word} needs a finite number for {argument}, got {argument}={value!r}.")
+    return float(number)
+
+
+def _whole(argument: str, value: Any) -> int:
+    number = _number(value)
+    if number is None or number != int(number):
+        raise SpaceError(
+            f"integer needs a whole number for {argument}, got {argument}={value!r}. "
+            "For real numbers write `uniform`."
+        )
+    return int(number)
+
+
+def _check_step(word: str, ladder: _Ladder) -> None:
+    if ladder.step is not None and not 0 < ladder.step <= ladder.high - ladder.low:
+        raise SpaceError(
+            f"{word} needs 0 < step <= high - low, got step={ladder.step!r} for "
+            f"{ladder.low!r} to {ladder.high!r}."
+        )
+
+
+def _exponents(low: float, high: float) -> str:
+    """Guess what was meant by bounds given as logarithms: -9, -4 are probably 1e-9, 1e-4."""
+    if low < high <= 0 and low > -40:
+        return f": loguniform(1e{low:g}, 1e{high:g}) or loguniform({math.exp(low):.3g}, {math.exp(high):.3g})"
+    return ""
+
+
+def _options(value: Any, points: Sequence[Any]) -> str:
+    return nearest(str(value), [str(point) for point in points])

@@ -1,0 +1,29 @@
+"""The search space: its nouns, the one walk over it, its parameters, and where it is found."""
+
+from __future__ import annotations
+
+from .describe import Description, describe
+from .load import Loaded, load, ready_spaces
+from .nouns import Data, Fit, Holdout, Space, space_of
+from .parameters import Guard, Parameter, Parameters
+from .walk import Child, Walk, is_layers, is_part
+
+__all__ = [
+    "Child",
+    "Data",
+    "Description",
+    "Fit",
+    "Guard",
+    "Holdout",
+    "Loaded",
+    "Parameter",
+    "Parameters",
+    "Space",
+    "Walk",
+    "describe",
+    "is_layers",
+    "is_part",
+    "load",
+    "ready_spaces",
+    "space_of",
+]

@@ -1,0 +1,300 @@
+"""`Space`, `Data` and `Fit`: what is searched, on what, and how it is trained.
+
+They take what Keras takes: `Space` the arguments of `compile`, `Fit` those of `fit` but the data.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, final
+
+from ..declare import Call, Choice, Expression, Match, Recorder
+from ..errors import PointError, SpaceError, nearest
+from ..trial import Point, Value
+from .describe import Description, describe
+from .parameters import Parameters
+from .walk import Walk
+
+__all__ = ["Data", "Fit", "Holdout", "Space", "space_of"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """A part of the training rows, kept for validation.
+
+    Attributes:
+        fraction: how much, in (0, 1).
+        shuffle: draw the rows at random, under the study's seed; else take the last ones.
+        stratify: keep the share of each class the same in both parts; needs `shuffle`.
+    """
+
+    walked: ClassVar[bool] = True
+    fraction: Any
+    shuffle: Any = True
+    stratify: Any = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fraction, Expression) and not _fraction(self.fraction):
+            raise SpaceError(
+                f"Holdout needs a fraction in (0, 1), got {self.fraction!r}. For a tenth: 0.1."
+            )
+        if self.stratify is True and self.shuffle is False:
+            raise SpaceError("Holdout(stratify=True) needs shuffle=True: it draws from each class.")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a model is trained, judged and finally tested on.
+
+    Each part is ``(x, y)`` or ``(x, y, sample_weight)`` with arrays or dicts or lists of arrays of
+    n rows each, a ``tf.data.Dataset``, or a ``PyDataset``.
+
+    Attributes:
+        train: the training part.
+        validation: a part of its own; a fraction in (0, 1) of the last training rows, as Keras
+            splits; or a `Holdout`.
+        test: used once, for the best trial.
+    """
+
+    walked: ClassVar[bool] = True
+    train: Any
+    validation: Any = None
+    test: Any = None
+
+    def __post_init__(self) -> None:
+        part = self.validation
+        if isinstance(part, int | float) and not _fraction(part):
+            raise SpaceError(
+                f"Data(validation=…) needs a fraction in (0, 1), got {part!r}. "
+                "For a tenth of the training rows: validation=0.1."
+            )
+        for name in ("train", "test"):
+            value = getattr(self, name)
+            if isinstance(value, int | float | str) or (name == "train" and value is None):
+                raise SpaceError(f"Data({name}=…) needs (x, y) or a dataset, got {value!r}.")
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fit:
+    """One phase of training: the arguments of ``Model.fit`` but the data.
+
+    In a phase after the first, what is given of optimizer, loss and the like compiles the model
+    anew; `prepare` is called with the model before that (to unfreeze layers, say).
+    """
+
+    walked: ClassVar[bool] = True
+    batch_size: Any = None
+    epochs: Any = 1
+    verbose: Any = 0
+    callbacks: Any = ()
+    shuffle: Any = True
+    class_weight: Any = None
+    initial_epoch: Any = 0
+    steps_per_epoch: Any = None
+    validation_steps: Any = None
+    validation_batch_size: Any = None
+    validation_freq: Any = 1
+    prepare: Any = None
+    optimizer: Any = None
+    loss: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "steps_per_epoch", "validation_steps"):
+            value = getattr(self, name)
+            if isinstance(value, Expression) or (value is None and name != "epochs"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SpaceError(f"Fit({name}=…) needs a whole number from 1, got {value!r}.")
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Space:
+    """A Keras model with its choices in place, its data and its training: a search space.
+
+    Attributes:
+        data: `Data`, or a recorded call that returns one.
+        model: a recorded model, or a recorded call that returns one.
+        optimizer, loss, metrics, loss_weights, weighted_metrics, run_eagerly,
+            steps_per_execution, jit_compile, auto_scale_loss: as ``Model.compile`` takes them;
+            all left out where the model comes compiled.
+        fit: one `Fit`, or a list of them: phases in order.
+        train: ``train(model, data, report)``, instead of ``fit``, for loops of one's own.
+        evaluate: ``evaluate(model, data) -> {name: number}``, on the kept weights.
+        maximize, minimize: the name of the metric to search for; exactly one of the two.
+        keep: ``"best"`` or ``"last"``: which epoch's weights and value count.
+        require: conditions on words, or predicates over a point, that every point satisfies.
+        max_params: most weights a model may have; a larger one is rejected untrained.
+        baselines: ``{name: point}``, run first and compared with; missing labels are suggested.
+        name: what to call the space; by default its file's name.
+
+    Raises:
+        SpaceError: on the line that is wrong, for everything that can be known without training.
+    """
+
+    walked: ClassVar[bool] = True
+    data: Any
+    model: Any
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Any = None
+    loss_weights: Any = None
+    weighted_metrics: Any = None
+    run_eagerly: Any = None
+    steps_per_execution: Any = None
+    jit_compile: Any = None
+    auto_scale_loss: Any = None
+    fit: Any = field(default_factory=Fit)
+    train: Any = None
+    evaluate: Any = None
+    maximize: str | None = None
+    minimize: str | None = None
+    keep: str = "best"
+    require: Sequence[Any] = field(default=(), metadata={"walk": False})
+    max_params: int | None = None
+    baselines: Mapping[str, Mapping[str, Value]] = field(
+        default_factory=dict, metadata={"walk": False}
+    )
+    name: str | None = field(default=None, metadata={"walk": False})
+
+    def __post_init__(self) -> None:
+        _check_objective(self)
+        _check_parts(self)
+        _check_loop(self)
+        object.__setattr__(self, "walk", Walk())
+        object.__setattr__(self, "_description", describe(self, self.walk, self.require))
+        for name, point in self.baselines.items():
+            try:
+                self.parameters.check_partial(point)
+            except PointError as error:
+                raise SpaceError(f"The baseline {name!r} is not a point: {error}") from None
+
+    walk: Walk = field(init=False, repr=False, metadata={"walk": False})
+    _description: Description = field(init=False, repr=False, metadata={"walk": False})
+
+    @property
+    def parameters(self) -> Parameters:
+        """The table of search parameters."""
+        return self._description.parameters
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits over labels, words, options and constants; not over code."""
+        return self._description.fingerprint
+
+    @property
+    def description(self) -> Any:
+        """The declaration as JSON."""
+        return self._description.content
+
+    @property
+    def metric(self) -> str:
+        """The metric that is searched for."""
+        return str(self.maximize or self.minimize)
+
+    @property
+    def phases(self) -> tuple[Fit, ...]:
+        """The phases of training, in order."""
+        return tuple(self.fit) if isinstance(self.fit, list | tuple) else (self.fit,)
+
+    def check(self, point: Mapping[str, Value]) -> Point:
+        """Return the point as its words write it, complete and legal.
+
+        Raises:
+            PointError: for unknown, inactive or missing labels and illegal values.
+            IllegalPoint: if it violates `require`.
+        """
+        return self.parameters.legal(self.parameters.check(point))
+
+
+def space_of(
+    words: Mapping[str, Any], require: Sequence[Any] = ()
+) -> tuple[Parameters, Any, str, Walk]:
+    """Return parameters, description, fingerprint and walk of a plain dict of words.
+
+    Raises:
+        SpaceError: if it holds no words, or is not a dict with strings as keys.
+    """
+    if not isinstance(words, Mapping) or not all(isinstance(key, str) for key in words):
+        raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.")
+    walk = Walk()
+    found = describe(dict(words), walk, require)
+    if not found.parameters:
+        raise SpaceError("The space has no words to search. Write for example uniform(0, 1).")
+    return found.parameters, found.content, found.fingerprint, walk
+
+
+def _fraction(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value) and 0 < value < 1
+
+
+def _check_objective(space: Space) -> None:
+    asked = [name for name in (space.maximize, space.minimize) if name is not None]
+    if len(asked) != 1 or not isinstance(asked[0], str) or not asked[0]:
+        got = f"maximize={space.maximize!r}, minimize={space.minimize!r}"
+        raise SpaceError(
+            f"A space needs exactly one of maximize= and minimize=, got {got}. "
+            "Name the metric: maximize='val_accuracy' or minimize='val_loss'."
+        )
+    metric = asked[0].removeprefix("val_")
+    if space.maximize and re.search(r"(^|_)(loss|error|mse|mae|rmse|mape)$", metric):
+        raise SpaceError(
+            f"maximize={asked[0]!r} looks for the worst model: a smaller {metric} is better. "
+            f"Write minimize={asked[0]!r}."
+        )
+    if space.minimize and re.search(r"(^|_)(accuracy|acc|auc|precision|recall|f1_score)$", metric):
+        raise SpaceError(
+            f"minimize={asked[0]!r} looks for the worst model: a larger {metric} is better. "
+            f"Write maximize={asked[0]!r}."
+        )
+    if space.keep not in ("best", "last"):
+        raise SpaceError(f"keep is 'best' or 'last' epoch, got {space.keep!r}.")
+
+
+def _check_parts(space: Space) -> None:
+    if not isinstance(space.data, Data | Call | Match | Choice):
+        raise SpaceError(
+            f"Space(data=…) needs Data((x, y), …) or a recorded call, got {_kind(space.data)}. "
+            "Write Data((x, y), validation=0.2), or decorate the function that loads with @delayed."
+        )
+    if isinstance(space.model, Recorder) or not isinstance(space.model, Expression):
+        raise SpaceError(
+            f"Space(model=…) needs a recorded model, got {_kind(space.model)}. Take Sequential "
+            "from hpsearch.keras, or decorate the function that makes the model with @delayed."
+        )
+    for phase in space.phases:
+        if not isinstance(phase, Fit):
+            raise SpaceError(
+                f"Space(fit=…) needs Fit(...) or a list of them, got {_kind(phase)}. "
+                f"Write Fit(epochs=10). {nearest('', [f.name for f in fields(Fit)][:12])}"
+            )
+    if space.max_params is not None and (
+        isinstance(space.max_params, bool)
+        or not isinstance(space.max_params, int)
+        or space.max_params < 1
+    ):
+        raise SpaceError(f"max_params needs a whole number from 1, got {space.max_params!r}.")
+
+
+def _check_loop(space: Space) -> None:
+    for name in ("train", "evaluate"):
+        function = getattr(space, name)
+        if function is not None and not callable(function):
+            raise SpaceError(f"Space({name}=…) needs a function, got {_kind(function)}.")
+        if isinstance(function, Call):
+            raise SpaceError(
+                f"Space({name}=…) needs a function, got a recorded call. For arguments of its own "
+                f"write {name}=functools.partial(f, rate=uniform(0, 1))."
+            )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Recorder):
+        return f"{value!r} itself, not a call of it"
+    return f"{type(value).__name__} ({str(value)[:60]})" if value is not None else "None"

@@ -1,0 +1,289 @@
+"""One trial with Keras: build, compile, `Model.fit`, kept epoch, score. Serves all that Keras can.
+
+Every end is an `Outcome`; nothing is raised but KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, final
+
+from ..build import Construction, Memory, Parts, where_raised
+from ..errors import BuildError, HpsearchError
+from ..space import Space
+from ..trial import Job, Outcome, Report, Status, Task, finite
+from .progress import Progress, keras_callback
+
+__all__ = ["KerasEngine", "set_seeds"]
+
+OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "XlaRuntimeError")
+
+
+def set_seeds(seed: int) -> None:
+    """Set the seeds of Python, NumPy and Keras's backend."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
+@final
+class KerasEngine:
+    """Runs tasks of one space in this process; keeps its data between trials.
+
+    Args:
+        space: the declaration.
+        study_seed: the seed of the study, for data and splits.
+    """
+
+    def __init__(self, space: Space, study_seed: int) -> None:
+        self._space, self._study_seed = space, study_seed
+        self._memory = Memory()
+
+    def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
+        """Run the jobs of a task one after another; `report` returns True to end one early."""
+        return [self._outcome(task, job, report) for job in task.jobs]
+
+    def construction(self, job: Job, folder: str) -> Construction:
+        """The objects of one trial, each made when asked for."""
+        return Construction(
+            self._space,
+            job.point,
+            seed=job.seed,
+            study_seed=self._study_seed,
+            folder=folder,
+            memory=self._memory,
+            seeded=set_seeds,
+        )
+
+    def _outcome(self, task: Task, job: Job, report: Callable[[Report], bool]) -> Outcome:
+        started = time.monotonic()
+        try:
+            made = self.construction(job, task.folder)
+            if task.purpose == "test":
+                outcome = self._test(made, job, str(task.model))
+            else:
+                outcome = self._train(made, task, job, report)
+        except Exception as error:  # a trial that fails is an outcome
+            outcome = failure(job, error)
+        except SystemExit as error:
+            text = f"the trial called sys.exit({error.code!r})"
+            outcome = Outcome(job.key, Status.FAILED, error=text, traceback=traceback.format_exc())
+        return _timed(outcome, time.monotonic() - started)
+
+    def _train(
+        self, made: Construction, task: Task, job: Job, report: Callable[[Report], bool]
+    ) -> Outcome:
+        parts = made.parts
+        set_seeds(job.seed)
+        model = made.model()
+        if task.limits.max_params is not None:
+            ensure_built(model, parts)
+            if (size := model.count_params()) > task.limits.max_params:
+                text = f"{size:,} parameters, more than max_params={task.limits.max_params:,}"
+                return Outcome(job.key, Status.REJECTED, error=text, params=size)
+        self._compile(model, made)
+        progress = Progress(
+            job.key,
+            metric=self._space.metric,
+            maximize=self._space.maximize is not None,
+            keep_best=self._space.keep == "best",
+            epochs=made.epochs(),
+            rows=parts.train.rows or 0,
+            limits=task.limits,
+            report=report,
+        )
+        if self._space.train is not None:
+            self._own_loop(model, made, progress)
+        else:
+            self._fit(model, made, progress)
+        return self._ended(model, made, task, job, progress)
+
+    def _compile(self, model: Any, made: Construction) -> None:
+        arguments = made.compile_arguments()
+        if not arguments and model.compiled:
+            return  # its function compiled it
+        if not arguments and self._space.train is not None:
+            return  # a loop of one's own may need no loss
+        metrics = with_metric(arguments.get("metrics"), self._space)
+        if metrics is not None:
+            arguments["metrics"] = metrics
+        model.compile(**arguments)
+
+    def _fit(self, model: Any, made: Construction, progress: Progress) -> None:
+        parts = made.parts
+        for number in range(len(self._space.phases)):
+            phase = made.phase(number)
+            if phase.prepare is not None:
+                phase.prepare(model)
+            if number and (phase.prepare or phase.optimizer or phase.loss):
+                self._recompile(model, made, phase)
+            arrays = not parts.train.dataset
+            model.fit(
+                parts.train.x,
+                parts.train.y,
+                sample_weight=parts.train.weight,
+                batch_size=phase.batch_size if arrays else None,
+                epochs=phase.epochs,
+                verbose=phase.verbose,
+                callbacks=[keras_callback(progress), *(phase.callbacks or ())],
+                validation_data=None if parts.validation is None else parts.validation.as_tuple(),
+                shuffle=phase.shuffle,
+                class_weight=phase.class_weight,
+                initial_epoch=phase.initial_epoch,
+                steps_per_epoch=phase.steps_per_epoch,
+                validation_steps=phase.validation_steps,
+                validation_batch_size=phase.validation_batch_size,
+                validation_freq=phase.validation_freq,
+            )
+            if progress.stopping:
+                return
+
+    def _recompile(self, model: Any, made: Construction, phase: Any) -> None:
+        """Compile for a further phase: what it does not give is as in the first, but new."""
+        arguments = made.compile_arguments()
+        for name in ("optimizer", "loss"):
+            if getattr(phase, name) is not None:
+                arguments[name] = getattr(phase, name)
+        metrics = with_metric(arguments.get("metrics"), self._space)
+        model.compile(**arguments, **({} if "metrics" in arguments else {"metrics": metrics}))
+
+    def _own_loop(self, model: Any, made: Construction, progress: Progress) -> None:
+        def tell(metrics: Mapping[str, Any], *, fraction: float = 1.0) -> bool:
+            if fraction < 1:
+                return progress.within(fraction, metrics)
+            return progress.epoch_end(metrics, model.get_weights)
+
+        loop = made.function("train")
+        takes = inspect.signature(loop).parameters
+        extra = {"fit": made.phase(0)} if "fit" in takes else {}
+        loop(model, made.parts, tell, **extra)
+
+    def _ended(
+        self, model: Any, made: Construction, task: Task, job: Job, progress: Progress
+    ) -> Outcome:
+        about: dict[str, Any] = {"history": tuple(progress.history), "params": _size(model)}
+        if progress.diverged is not None:
+            return Outcome(job.key, Status.FAILED, error=progress.diverged, **about)
+        if progress.stopped:
+            return Outcome(job.key, Status.CANCELLED, error="stopped at a report", **about)
+        metrics = progress.kept()
+        if progress.weights is not None and progress.epoch != len(progress.history) - 1:
+            model.set_weights(progress.weights)
+        if self._space.evaluate is not None:
+            metrics |= _scores(made.function("evaluate")(model, made.parts))
+        value = metrics.get(self._space.metric)
+        about |= {"metrics": metrics, "epoch": progress.epoch}
+        if value is None:
+            raise progress.missing_metric(metrics)
+        if not finite(value):
+            text = f"{self._space.metric} is {value}"
+            return Outcome(job.key, Status.FAILED, error=text, **about)
+        saved = self._save(model, task, value)
+        return Outcome(job.key, Status.OK, value=value, model=saved, **about)
+
+    def _save(self, model: Any, task: Task, value: float) -> str | None:
+        """Save the kept weights without the compiled state, so that own losses do not stop loading."""
+        loss = -value if self._space.maximize is not None else value
+        if task.model is None or (task.bar is not None and loss >= task.bar):
+            return None
+        model.compiled, model.optimizer = False, None
+        path = Path(task.model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_name(f"{path.stem}.part.keras")
+        model.save(whole)
+        whole.replace(path)
+        return str(path)
+
+    def _test(self, made: Construction, job: Job, weights: str) -> Outcome:
+        test = made.parts.test
+        if test is None:
+            return Outcome(job.key, Status.OK)
+        model = self.restored(made, job, weights)
+        metrics: dict[str, float] = {}
+        if model.compiled:
+            size = made.phase(0).batch_size
+            metrics |= _scores(
+                model.evaluate(
+                    test.x,
+                    test.y,
+                    sample_weight=test.weight,
+                    batch_size=None if test.dataset else size,
+                    verbose=0,
+                    return_dict=True,
+                )
+            )
+        if self._space.evaluate is not None:
+            judged = Parts(made.parts.train, test, test)
+            metrics |= _scores(made.function("evaluate")(model, judged))
+        return Outcome(job.key, Status.OK, metrics=metrics, params=_size(model))
+
+    def restored(self, made: Construction, job: Job, weights: str) -> Any:
+        """The compiled model of a trial with its saved weights: rebuilt, never unpickled."""
+        parts = made.parts
+        set_seeds(job.seed)
+        model = made.model()
+        ensure_built(model, parts)
+        model.load_weights(weights)
+        self._compile(model, made)
+        return model
+
+
+def with_metric(metrics: Any, space: Space) -> Any:
+    """Add the metric that the space searches for to those it gives, unless it is there already."""
+    name = space.metric.removeprefix("val_")
+    own_score = space.evaluate is not None and not space.metric.startswith("val_")
+    if name == "loss" or own_score or isinstance(metrics, dict):
+        return metrics
+    if metrics is None:
+        return [name]
+    names = [item if isinstance(item, str) else getattr(item, "name", None) for item in metrics]
+    if name in names or any(isinstance(item, list | tuple) for item in metrics):
+        return metrics
+    known = {"acc": "accuracy", "accuracy": "acc"}
+    return metrics if known.get(name) in names else [*metrics, name]
+
+
+def ensure_built(model: Any, parts: Parts) -> None:
+    """Make the weights of a model that was declared without its input."""
+    if getattr(model, "built", False):
+        return
+    inputs = next(iter(parts.train.x)) if parts.train.dataset else parts.train.take(slice(0, 1)).x
+    model(inputs[0] if parts.train.dataset and isinstance(inputs, tuple) else inputs)
+
+
+def failure(job: Job, error: BaseException) -> Outcome:
+    """The outcome of a trial that raised: one line that names the user's own line, and the rest."""
+    root = error
+    while isinstance(root, BuildError) and root.__cause__ is not None:
+        root = root.__cause__
+    text = str(error) if isinstance(error, HpsearchError) else where_raised(error)
+    if any(kind.__name__ in OUT_OF_MEMORY for kind in type(root).__mro__):
+        text = f"out of memory: {text}"
+    return Outcome(
+        job.key,
+        Status.FAILED,
+        error=text.strip().splitlines()[0] if text.strip() else type(error).__name__,
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+def _timed(outcome: Outcome, seconds: float) -> Outcome:
+    return dataclasses.replace(outcome, seconds=seconds)
+
+
+def _size(model: Any) -> int | None:
+    return int(model.count_params()) if getattr(model, "built", False) else None
+
+
+def _scores(result: Any) -> dict[str, float]:
+    if not isinstance(result, Mapping):
+        raise BuildError(
+            f"evaluate must return {{name: number}}, got {type(result).__name__}. "
+            "Write for example return {'mcc': 0.9}."
+        )
+    return {str(name): float(value) for name, value in result.items()}
