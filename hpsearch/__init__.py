@@ -25,11 +25,16 @@ from .declare import (
 )
 from .space import Data, Fit, Holdout, Space
 
+if TYPE_CHECKING:
+    from .study import Study, search
+    from .suggest import to_hyperopt
+
 __all__ = [
     "Data",
     "Fit",
     "Holdout",
     "Space",
+    "Study",
     "adapted",
     "choice",
     "delayed",
@@ -41,7 +46,21 @@ __all__ = [
     "maybe",
     "normal",
     "repeat",
+    "search",
+    "to_hyperopt",
     "uniform",
     "when",
 ]
 __version__ = "0.1.0"
+
+LAZY = {"search": "study", "Study": "study", "to_hyperopt": "suggest"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module 'hpsearch' has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *LAZY])

@@ -19,7 +19,7 @@ from ..space import Space
 from ..trial import Job, Outcome, Report, Status, Task, finite
 from .progress import Progress, keras_callback
 
-__all__ = ["KerasEngine", "set_seeds"]
+__all__ = ["KerasEngine", "ensure_built", "failure", "sample_of", "set_seeds", "with_metric"]
 
 OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "XlaRuntimeError")
 
@@ -203,7 +203,7 @@ class KerasEngine:
         test = made.parts.test
         if test is None:
             return Outcome(job.key, Status.OK)
-        model = self.restored(made, job, weights)
+        model = self._restored(made, job, weights, compiled=True)
         metrics: dict[str, float] = {}
         if model.compiled:
             size = made.phase(0).batch_size
@@ -222,15 +222,36 @@ class KerasEngine:
             metrics |= _scores(made.function("evaluate")(model, judged))
         return Outcome(job.key, Status.OK, metrics=metrics, params=_size(model))
 
-    def restored(self, made: Construction, job: Job, weights: str) -> Any:
-        """The compiled model of a trial with its saved weights: rebuilt, never unpickled."""
+    def restored(self, job: Job, weights: str, *, compiled: bool) -> Any:
+        """The model of a trial with its saved weights: rebuilt from its point, never unpickled."""
+        made = self.construction(job, ".")
+        return self._restored(made, job, weights, compiled=compiled)
+
+    def _restored(self, made: Construction, job: Job, weights: str, *, compiled: bool) -> Any:
         parts = made.parts
         set_seeds(job.seed)
         model = made.model()
         ensure_built(model, parts)
         model.load_weights(weights)
-        self._compile(model, made)
+        if compiled:
+            self._compile(model, made)
+        else:
+            model.compiled, model.optimizer = False, None
         return model
+
+    def sample(self, job: Job) -> Any:
+        """The first rows of the training inputs, as the model takes them."""
+        return sample_of(self.construction(job, ".").parts)
+
+    def compiled(self, job: Job) -> tuple[Any, Construction]:
+        """The untrained, compiled model of a trial, and what it was made from."""
+        made = self.construction(job, ".")
+        parts = made.parts
+        set_seeds(job.seed)
+        model = made.model()
+        ensure_built(model, parts)
+        self._compile(model, made)
+        return model, made
 
 
 def with_metric(metrics: Any, space: Space) -> Any:
@@ -250,10 +271,16 @@ def with_metric(metrics: Any, space: Space) -> Any:
 
 def ensure_built(model: Any, parts: Parts) -> None:
     """Make the weights of a model that was declared without its input."""
-    if getattr(model, "built", False):
-        return
-    inputs = next(iter(parts.train.x)) if parts.train.dataset else parts.train.take(slice(0, 1)).x
-    model(inputs[0] if parts.train.dataset and isinstance(inputs, tuple) else inputs)
+    if not getattr(model, "built", False):
+        model(sample_of(parts))
+
+
+def sample_of(parts: Parts) -> Any:
+    """A few training inputs: two rows of arrays, or the first batch of a dataset."""
+    if not parts.train.dataset:
+        return parts.train.take(slice(0, 2)).x
+    batch = next(iter(parts.train.x)) if hasattr(parts.train.x, "__iter__") else parts.train.x[0]
+    return batch[0] if isinstance(batch, tuple) else batch
 
 
 def failure(job: Job, error: BaseException) -> Outcome:

@@ -1,0 +1,33 @@
+"""The search itself: options, the driver's loop, one study's session, and the scripting interface."""
+
+from __future__ import annotations
+
+from .api import Asked, Study, search
+from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
+from .problem import Problem, problem_of
+from .result import Best, Result, best_of
+from .session import Session, restore_model
+from .watch import Lines, Silent, Watcher, value_text
+
+__all__ = [
+    "ALGORITHMS",
+    "DEFAULT_TRIALS",
+    "Asked",
+    "Best",
+    "Lines",
+    "Options",
+    "Problem",
+    "Result",
+    "Session",
+    "Silent",
+    "Study",
+    "Watcher",
+    "best_of",
+    "options_from",
+    "problem_of",
+    "read_points",
+    "restore_model",
+    "search",
+    "seconds_of",
+    "value_text",
+]

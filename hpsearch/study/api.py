@@ -1,0 +1,235 @@
+"""The scripting interface: `search`, and ask/tell with `Study`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from ..errors import StudyError
+from ..trial import Job, Key, Outcome, Point, Status, Trial
+from .loop import Driver
+from .options import options_from
+from .problem import Problem, outcome_of_value, problem_of
+from .result import Result
+from .session import Session
+from .watch import Lines, Silent, Watcher
+
+__all__ = ["Asked", "Study", "search"]
+
+
+def search(
+    space: Any,
+    objective: Callable[[Any], float] | None = None,
+    *,
+    maximize: bool = False,
+    progress: bool | Watcher = True,
+    **options: Any,
+) -> Result:
+    """Search a space in this process and return what was found.
+
+    Args:
+        space: a `Space`, the name or path of a space file, or a dict of words.
+        objective: for a dict of words, a function of the resolved values that returns a number.
+        maximize: whether a larger objective is better; a `Space` says so itself.
+        progress: print a line per trial to standard error; or a watcher of one's own.
+        **options: those of `hpsearch run` under the same names, see
+            `hpsearch.study.options.Options`: max_trials, timeout, target, no_progress,
+            max_consecutive_failures, seed, algo, grid_steps, fix, enqueue, study, resume,
+            keep_models, experiment, tracking_uri, folder, check.
+
+    Raises:
+        SpaceError, PointError, DataError: for what is wrong with the space; before any trial.
+        StudyError, TrackingError: for what is wrong with the options; before any trial.
+        SearchStopped: if the search cannot go on, such as after 20 failures in a row.
+        KeyboardInterrupt: after Ctrl-C, with everything recorded.
+    """
+    problem = problem_of(space, objective, maximize=maximize)
+    if problem.space is None and not callable(objective):
+        raise StudyError(
+            f"A dict of words needs an objective, a function of its values; got {objective!r}. "
+            "Write search({'x': uniform(-1, 1)}, lambda values: values['x'] ** 2)."
+        )
+    with Session(problem, options_from(options), _watcher(progress), command=_command()) as session:
+        return session.run()
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Asked:
+    """A trial to run by hand.
+
+    Attributes:
+        point: ``{label: value}``.
+        values: what the declaration becomes at this point, for a dict of words; the point for a
+            `Space`.
+        seed: the trial's seed.
+    """
+
+    number: int
+    attempt: int
+    point: Point
+    values: Any
+    seed: int
+
+
+@final
+class Study:
+    """Ask/tell: the loop is the caller's, suggestions and record are ours.
+
+        with Study({"x": uniform(-1, 1)}, max_trials=20) as study:
+            while (trial := study.ask()) is not None:
+                study.tell(trial, (trial.values["x"] - 0.3) ** 2)
+
+    Takes what `search` takes, but no objective.
+    """
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        maximize: bool = False,
+        progress: bool | Watcher = False,
+        **options: Any,
+    ) -> None:
+        self._problem: Problem = problem_of(space, None, maximize=maximize)
+        self._session = Session(
+            self._problem, options_from(options), _watcher(progress), command=_command()
+        )
+        self._executor = _ByHand()
+        self._driver = Driver(
+            self._problem,
+            self._session.store,
+            self._session.options,
+            seed=self._session.seed,
+            algorithm=self._session.algorithm,
+            executor=self._executor,
+            watcher=_watcher(progress),
+        )
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._session.store.name
+
+    def ask(self) -> Asked | None:
+        """Return the next trial, None when the budget is used up or nothing is left.
+
+        Raises:
+            SearchStopped: if the search cannot go on.
+        """
+        trial = self._driver.ask()
+        if trial is None:
+            return None
+        values = self._problem.values(trial.point)
+        return Asked(trial.number, trial.attempt, trial.point, values, trial.seed)
+
+    def model(self, trial: Asked) -> Any:
+        """The compiled, untrained Keras model of a trial of a `Space`.
+
+        Raises:
+            StudyError: if the study searches a dict of words.
+        """
+        return self._made(trial)[0]
+
+    def data(self, trial: Asked) -> Any:
+        """The data of a trial of a `Space`: `train`, `validation` and `test` parts."""
+        return self._made(trial)[1].parts
+
+    def _made(self, trial: Asked) -> tuple[Any, Any]:
+        from ..train import KerasEngine
+
+        engine = self._session.engine
+        if not isinstance(engine, KerasEngine):
+            raise StudyError("A dict of words has no model: build your own from trial.values.")
+        return engine.compiled(Job(self._key(trial), trial.point, trial.seed))
+
+    def tell(
+        self, trial: Asked, value: Any = None, *, error: str | BaseException | None = None
+    ) -> Trial:
+        """Record how a trial ended: its value, or an error for a failure that teaches the search.
+
+        Raises:
+            StudyError: if the trial is not running, or neither value nor error is given.
+        """
+        key = self._key(trial)
+        if key not in {Key(self.name, t.number, t.attempt) for t in self._driver.running}:
+            raise StudyError(
+                f"Trial {trial.number} is not running: tell takes each trial that ask gave, once."
+            )
+        if (value is None) is (error is None):
+            raise StudyError("tell takes a value, or error= for a trial that failed; exactly one.")
+        started = next(t.started for t in self._driver.running if t.number == trial.number)
+        seconds = time.time() - started
+        if error is not None:
+            text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+            outcome = Outcome(key, Status.FAILED, error=text, seconds=seconds)
+        else:
+            outcome = outcome_of_value(Job(key, trial.point, trial.seed), value, seconds)
+        self._driver.tell(outcome)
+        return self._driver.trials[trial.number]
+
+    @property
+    def result(self) -> Result:
+        """What the study holds now."""
+        return self._session.result(self._driver.ended_by)
+
+    @property
+    def best(self) -> Any:
+        """The best trial so far, None if none succeeded."""
+        return self.result.best
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The latest attempt of each trial, in order."""
+        return list(self.result.trials)
+
+    def close(self) -> None:
+        """Bring MLflow up to date and release the study; running trials are recorded as cancelled."""
+        self._driver.abandon()
+        self._session.finish("finished", test=False)
+        self._session.close()
+
+    def _key(self, trial: Asked) -> Key:
+        return Key(self.name, trial.number, trial.attempt)
+
+
+@final
+class _ByHand:
+    """The executor of ask/tell: the caller runs the trials."""
+
+    def free(self) -> int:
+        return 1
+
+    def submit(self, task: Any) -> None:
+        """Nothing: the caller has the point."""
+
+    def poll(self, timeout: float | None, deliver: Any) -> None:
+        """Nothing: `tell` delivers."""
+
+    def stop(self, key: Key, *, now: bool) -> None:
+        """Nothing: the caller decides."""
+
+    def close(self, *, now: bool) -> None:
+        """Nothing to release."""
+
+
+def _watcher(progress: bool | Watcher) -> Watcher:
+    if isinstance(progress, bool):
+        return Lines() if progress else Silent()
+    return progress
+
+
+def _command() -> str:
+    """How the caller's program was started, for the record."""
+    name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    return " ".join([name, *sys.argv[1:]])

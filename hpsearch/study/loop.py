@@ -1,0 +1,411 @@
+"""The driver: what to run next, when to stop, and what is recorded in between.
+
+One loop for every executor. The store is told first: a trial's start before it is submitted, its
+end before anything else learns of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from ..errors import SearchStopped
+from ..store import Store
+from ..trial import (
+    Algorithm,
+    Event,
+    Executor,
+    Job,
+    Key,
+    Limits,
+    Observation,
+    Outcome,
+    Report,
+    Status,
+    Task,
+    Trial,
+    finite,
+)
+from .options import Options
+from .problem import Problem
+from .watch import Watcher
+
+__all__ = ["Driver", "seed_of"]
+
+MOST_REJECTED = 100  # models too large, one after another, before the search gives up
+
+
+@final
+class Driver:
+    """One run of one study.
+
+    Args:
+        problem: what is searched.
+        store: the study, open for writing.
+        options: its budget and settings.
+        seed: the study's seed.
+        algorithm: proposes points.
+        executor: runs trials.
+        watcher: is told what happens.
+        progress: is told every report (the MLflow recorder).
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        store: Store,
+        options: Options,
+        *,
+        seed: int,
+        algorithm: Algorithm,
+        executor: Executor,
+        watcher: Watcher,
+        progress: Any = None,
+    ) -> None:
+        self._problem, self._store, self._options = problem, store, options
+        self._seed, self._algorithm, self._executor = seed, algorithm, executor
+        self._watcher, self._progress = watcher, progress
+        self.trials: dict[int, Trial] = {t.number: t for t in store.trials()}  # latest attempts
+        self._running: dict[Key, Trial] = {}
+        self._planned = self._plan()
+        self._began = time.monotonic()
+        self.interrupted = False
+        self.ended_by: str | None = None
+        self._error: BaseException | None = None
+
+    # What watchers ask.
+
+    @property
+    def metric(self) -> str:
+        return self._problem.metric
+
+    @property
+    def total(self) -> int | None:
+        return self._options.total
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial that succeeded, the first of equals."""
+        good = [t for t in self.trials.values() if t.status is Status.OK and finite(t.value)]
+        return min(good, key=lambda t: (self._problem.loss(t.value), t.number), default=None)
+
+    def counts(self) -> dict[str, int]:
+        """Finished, failed and pruned trials, and their total."""
+        return counts_of(self.trials.values())
+
+    @property
+    def running(self) -> list[Trial]:
+        return list(self._running.values())
+
+    # The loop.
+
+    def run(self) -> None:
+        """Run until a budget is used up, nothing is left, or the search is interrupted.
+
+        Raises:
+            SearchStopped: if it cannot go on; everything recorded stays.
+            KeyboardInterrupt: if it was interrupted, after the record is complete.
+        """
+        self._watcher.begun(self)
+        try:
+            with self._interruptible():
+                while self._step():
+                    pass
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            self.abandon()
+            self._watcher.finished()
+        if self._error is not None:
+            raise self._error
+
+    def ask(self) -> Trial | None:
+        """Start the next trial and return it, None when the search is over (ask/tell).
+
+        Raises:
+            SearchStopped: if it cannot go on.
+        """
+        trial = self._next()
+        if self._error is not None:
+            raise self._error
+        if trial is not None:
+            self._start(trial)
+        return trial
+
+    def tell(self, outcome: Outcome) -> None:
+        """Record the end of a trial that `ask` started."""
+        self._end(outcome)
+
+    def abandon(self) -> None:
+        """Record what still runs as cancelled."""
+        for key in list(self._running):
+            self._end(Outcome(key, Status.CANCELLED, error="interrupted"))
+
+    def _step(self) -> bool:
+        """Submit what can start, wait for what ends; False when the search is over."""
+        while self.ended_by is None and self._executor.free() > 0:
+            trial = self._next()
+            if trial is None:
+                break
+            self._start(trial)
+        if not self._running:
+            return False
+        self._executor.poll(1.0, self._deliver)
+        return True
+
+    def _next(self) -> Trial | None:
+        """The next trial to start, None if there is none now."""
+        self.ended_by = self.ended_by or self._over()
+        if self.ended_by is not None:
+            return None
+        again = self._interrupted_trial()
+        if again is not None:
+            return again
+        number = max(self.trials, default=-1) + 1
+        history, pending = self._history(), self._pending()
+        try:
+            source, name, point = self._proposed(number, history, pending)
+        except SearchStopped as error:
+            self.ended_by, self._error = str(error), error
+            return None
+        if point is None:
+            self.ended_by = "the space is used up"
+            return None
+        seed = seed_of(self._seed, number)
+        return Trial(number, point, seed, time.time(), source=source, name=name)
+
+    def _proposed(
+        self, number: int, history: list[Observation], pending: list[Observation]
+    ) -> tuple[str, str | None, Any]:
+        from .. import suggest
+
+        if self._planned:
+            source, name, partial = self._planned.pop(0)
+            point = suggest.fill(
+                self._options.algorithm,
+                self._problem.parameters.with_fixed(self._options.fix),
+                partial,
+                history,
+                pending,
+                number,
+                self._seed,
+            )
+            return source, name, point
+        return "suggested", None, self._algorithm(history, pending, number, self._seed)
+
+    def _interrupted_trial(self) -> Trial | None:
+        """A trial of an earlier run that did not end: it runs again with the same point and seed."""
+        busy = {key.number for key in self._running}
+        for trial in self.trials.values():
+            unfinished = trial.status in (Status.RUNNING, Status.CANCELLED)
+            if unfinished and trial.number not in busy:
+                return Trial(
+                    trial.number,
+                    trial.point,
+                    trial.seed,
+                    time.time(),
+                    attempt=trial.attempt + 1,
+                    source=trial.source,
+                    name=trial.name,
+                )
+        return None
+
+    def _start(self, trial: Trial) -> None:
+        key = Key(self._store.name, trial.number, trial.attempt)
+        self._store.start(trial)
+        self.trials[trial.number] = self._running[key] = trial
+        self._watcher.started(trial)
+        self._executor.submit(self._task(key, trial))
+
+    def _task(self, key: Key, trial: Trial) -> Task:
+        space = self._problem.space
+        folder = self._store.folder
+        limits = Limits(
+            deadline=self._time_left(), max_params=None if space is None else space.max_params
+        )
+        keep = space is not None and self._options.keep_models > 0
+        return Task(
+            (Job(key, trial.point, trial.seed),),
+            limits=limits,
+            folder=str(folder / "trials" / str(trial.number)),
+            bar=self._bar() if keep else None,
+            model=str(model_file(folder, trial)) if keep else None,
+        )
+
+    def _deliver(self, event: Event) -> None:
+        trial = self._running.get(event.key)
+        if trial is None:
+            return  # a late word of an attempt that has ended
+        if isinstance(event, Report):
+            if self._progress is not None:
+                self._progress(event)
+            self._watcher.reported(trial, event)
+        else:
+            self._end(event)
+
+    def _end(self, outcome: Outcome) -> None:
+        del self._running[outcome.key]
+        ended = self._store.end(outcome, time.time())
+        if ended is None:
+            return
+        self.trials[ended.number] = ended
+        if outcome.status is Status.CANCELLED and not self.interrupted:
+            self.ended_by = self._over() or "the time is used up"
+        self._keep_best()
+        self._watcher.ended(ended)
+
+    def _keep_best(self) -> None:
+        """Delete the models of trials that are no longer among the best."""
+        keep = {trial.number for trial in self._ranked()[: self._options.keep_models]}
+        for trial in self.trials.values():
+            if trial.outcome is not None and trial.outcome.model and trial.number not in keep:
+                model_file(self._store.folder, trial).unlink(missing_ok=True)
+
+    def _ranked(self) -> list[Trial]:
+        good = [t for t in self.trials.values() if t.status is Status.OK and finite(t.value)]
+        return sorted(good, key=lambda t: (self._problem.loss(t.value), t.number))
+
+    def _bar(self) -> float | None:
+        """The loss that a trial has to beat for its model to be kept."""
+        ranked = self._ranked()
+        count = self._options.keep_models
+        return self._problem.loss(ranked[count - 1].value) if len(ranked) >= count else None
+
+    # When to stop.
+
+    def _over(self) -> str | None:
+        """Why the search is over, None if it is not."""
+        counts, total = self.counts(), self._options.total
+        done = counts["total"] + len(self._running)
+        if total is not None and done >= total:
+            return f"{total} trials"
+        left = self._time_left()
+        if left is not None and left <= 0:
+            return "the time is used up"
+        if self._target_reached():
+            return f"the target {self._options.target:g} is reached"
+        if self._stalled():
+            return f"{self._options.no_progress} trials without a better one"
+        self._check_failures()
+        return self.ended_by
+
+    def _time_left(self) -> float | None:
+        if self._options.timeout is None:
+            return None
+        return self._options.timeout - (time.monotonic() - self._began)
+
+    def _target_reached(self) -> bool:
+        best, target = self.best, self._options.target
+        if target is None or best is None or best.value is None:
+            return False
+        return not self._problem.better(target, best.value)
+
+    def _stalled(self) -> bool:
+        patience, best = self._options.no_progress, self.best
+        if patience is None:
+            return False
+        since = -1 if best is None else best.number
+        return sum(t.status.counted and t.number > since for t in self.trials.values()) >= patience
+
+    def _check_failures(self) -> None:
+        ended = sorted(
+            (t for t in self.trials.values() if t.ended is not None), key=lambda t: t.ended or 0
+        )
+        streak = _streak(ended, lambda t: t.status.failed)
+        if streak >= self._options.max_consecutive_failures:
+            last = ended[-1].error
+            self._error = SearchStopped(
+                f"The last {streak} trials failed, the latest with: {last}\n"
+                "Mend the cause and resume, or allow more with --max-consecutive-failures."
+            )
+        elif _streak(ended, lambda t: t.status is Status.REJECTED) >= MOST_REJECTED:
+            self._error = SearchStopped(
+                f"{MOST_REJECTED} models in a row were larger than max_params: {ended[-1].error}. "
+                "Raise max_params, or offer smaller layers."
+            )
+        if self._error is not None:
+            self.ended_by = str(self._error)
+
+    # What algorithms learn.
+
+    def _history(self) -> list[Observation]:
+        """Ended trials in order; a failure teaches, an interrupted trial will run again."""
+        skip = (Status.RUNNING, Status.CANCELLED)
+        return [
+            Observation(t.number, t.point, self._problem.loss(t.value), t.source)
+            for _, t in sorted(self.trials.items())
+            if t.status not in skip
+        ]
+
+    def _pending(self) -> list[Observation]:
+        return [Observation(t.number, t.point, None, t.source) for t in self._running.values()]
+
+    def _plan(self) -> list[tuple[str, str | None, Mapping[str, Any]]]:
+        """The points that run first: baselines, then what is enqueued; not those that ran."""
+        ran = {trial.name for trial in self.trials.values() if trial.source == "baseline"}
+        count = sum(trial.source == "enqueued" for trial in self.trials.values())
+        baselines = self._problem.baselines.items()
+        return [
+            *(("baseline", name, point) for name, point in baselines if name not in ran),
+            *(("enqueued", None, point) for point in [*self._options.enqueue][count:]),
+        ]
+
+    # Being interrupted.
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C ends trials at their next report, the second now."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_interrupt(self, signum: int, frame: Any) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted, self.ended_by = True, "interrupted"
+        for key in list(self._running):
+            self._executor.stop(key, now=False)
+        self._watcher.note(
+            "Interrupted: the running trial ends at its next report. Again to end now."
+        )
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of a trial: 32 bits of the study's seed and the trial's number, mixed."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+
+
+def counts_of(trials: Any) -> dict[str, int]:
+    """Finished, failed and pruned trials among the latest attempts, and their total."""
+    found = [trial.status for trial in trials]
+    finished = sum(status is Status.OK for status in found)
+    failed = sum(status.failed for status in found)
+    pruned = sum(status is Status.PRUNED for status in found)
+    total = finished + failed + pruned
+    return {"finished": finished, "failed": failed, "pruned": pruned, "total": total}
+
+
+def model_file(folder: Path, trial: Trial) -> Path:
+    """Where the kept weights of a trial are."""
+    return folder / "models" / f"trial-{trial.number}-{trial.attempt}.keras"
+
+
+def _streak(trials: list[Trial], test: Any) -> int:
+    count = 0
+    for trial in reversed(trials):
+        if not test(trial):
+            break
+        count += 1
+    return count

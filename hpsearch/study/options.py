@@ -1,0 +1,170 @@
+"""The options of a search, shared by `hpsearch.search` and `hpsearch run`; checked in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from ..errors import PointError, StudyError, nearest
+from ..trial import Point
+
+__all__ = ["ALGORITHMS", "DEFAULT_TRIALS", "Options", "options_from", "read_points", "seconds_of"]
+
+ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
+DEFAULT_TRIALS = 50
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What a search is told.
+
+    Attributes:
+        max_trials: the study's total of finished, failed and pruned trials; 50 where no budget
+            is given at all.
+        timeout: seconds after which no trial starts and the running one ends at its next report.
+        target: stop when a trial reaches this value.
+        no_progress: stop after so many trials without a better one.
+        max_consecutive_failures: stop after so many failures in a row.
+        seed: makes a sequential search repeatable; drawn and recorded if None.
+        algo: one of `ALGORITHMS`; ``auto`` is ``tpe`` until hpsearch has an algorithm of its own.
+        grid_steps: how many values ``grid`` takes from a range without steps.
+        fix: ``{label: value}``; binds wherever the label is active.
+        enqueue: points to run first; missing labels are suggested.
+        study: the study's name; by default the space's with the next free number.
+        resume: go on with the study if it exists.
+        keep_models: of how many best trials the model is kept on disk and logged.
+        experiment, tracking_uri: MLflow's; by default MLflow's own variables, then the space's
+            name and ``mlruns/mlflow.db``.
+        folder: where studies and the default tracking store live.
+        check: try one point before the search starts.
+    """
+
+    max_trials: int | None = None
+    timeout: float | None = None
+    target: float | None = None
+    no_progress: int | None = None
+    max_consecutive_failures: int = 20
+    seed: int | None = None
+    algo: str = "auto"
+    grid_steps: int = 5
+    fix: Mapping[str, Any] = field(default_factory=dict)
+    enqueue: Sequence[Mapping[str, Any]] = ()
+    study: str | None = None
+    resume: bool = False
+    keep_models: int = 1
+    experiment: str | None = None
+    tracking_uri: str | None = None
+    folder: Path = Path("mlruns")
+    check: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_trials", "no_progress", "max_consecutive_failures", "grid_steps"):
+            _check_count(name, getattr(self, name), 1)
+        _check_count("keep_models", self.keep_models, 0)
+        _check_count("seed", self.seed, 0)
+        if self.timeout is not None and not (_is_number(self.timeout) and self.timeout > 0):
+            raise StudyError(f"timeout needs seconds above 0, got {self.timeout!r}.")
+        if self.target is not None and not _is_number(self.target):
+            raise StudyError(f"target needs a finite number, got {self.target!r}.")
+        if self.algo not in ALGORITHMS:
+            raise StudyError(
+                f"There is no algorithm {self.algo!r}. {nearest(self.algo, ALGORITHMS)}"
+            )
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that runs."""
+        return "tpe" if self.algo == "auto" else self.algo
+
+    @property
+    def total(self) -> int | None:
+        """The most trials, None where another budget ends the search."""
+        if self.max_trials is not None:
+            return self.max_trials
+        other = (self.timeout, self.target, self.no_progress)
+        if any(item is not None for item in other) or self.algorithm == "grid":
+            return None
+        return DEFAULT_TRIALS
+
+    def budget(self) -> dict[str, Any]:
+        """What ends the search, as it is recorded."""
+        names = ("timeout", "target", "no_progress", "max_consecutive_failures")
+        return {"max_trials": self.total} | {name: getattr(self, name) for name in names}
+
+
+def options_from(given: Mapping[str, Any]) -> Options:
+    """Make options from keywords; an unknown one is refused with the nearest known."""
+    known = [item.name for item in dataclasses.fields(Options)]
+    aliases = {"max_evals": "max_trials", "n_trials": "max_trials"}
+    for name in given:
+        if name in aliases:
+            raise StudyError(f"search() has no option {name!r}; here it is {aliases[name]!r}.")
+        if name not in known:
+            raise StudyError(f"search() has no option {name!r}. {nearest(name, known)}")
+    values = dict(given)
+    if "folder" in values:
+        values["folder"] = Path(values["folder"])
+    if isinstance(values.get("timeout"), str):
+        values["timeout"] = seconds_of(values["timeout"])
+    return Options(**values)
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration: ``90``, ``90s``, ``30m``, ``2h`` or ``1d`` in seconds.
+
+    Raises:
+        StudyError: for anything else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", text)
+    if found is None or float(found[1]) == 0:
+        raise StudyError(f"A duration is seconds or 90s, 30m, 2h, 1d, got {text!r}.")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def read_points(text: str) -> list[Point]:
+    """Read points to enqueue: a JSON object, a JSON list of objects, or the path of such a file.
+
+    Raises:
+        PointError: if it is neither.
+    """
+    source = text
+    if not text.lstrip().startswith(("{", "[")):
+        try:
+            source = Path(text).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            raise PointError(
+                f"--enqueue needs a JSON object or a file of them, got {text!r}: {error}"
+            )
+    try:
+        found = json.loads(source)
+    except (json.JSONDecodeError, RecursionError):
+        try:  # one object per line
+            found = [json.loads(line) for line in source.splitlines() if line.strip()]
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise PointError(f"--enqueue: {text[:80]!r} is not JSON: {error}.") from None
+    points = found if isinstance(found, list) else [found]
+    wrong = [point for point in points if not isinstance(point, dict)]
+    if wrong:
+        raise PointError(
+            f'A point is an object like {{"model.dense.units": 64}}, got {wrong[0]!r}.'
+        )
+    return points
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if value is None and name not in ("max_consecutive_failures", "grid_steps", "keep_models"):
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise StudyError(f"{name} needs a whole number from {least}, got {value!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

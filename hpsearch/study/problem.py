@@ -1,0 +1,197 @@
+"""What is searched, whatever it is: a Keras space, or a dict of words with an objective."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from ..build import Builder, where_raised
+from ..errors import SpaceError, StudyError
+from ..execute import Engine
+from ..space import Loaded, Parameters, Space, Walk, load, space_of
+from ..trial import Job, Outcome, Report, Status, Task, finite
+
+__all__ = ["Problem", "problem_of"]
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Problem:
+    """A search space with its goal.
+
+    Attributes:
+        name: the space's name.
+        space: the Keras space, None for a dict of words.
+        engine: makes the engine that runs trials, given the study's seed.
+        path: the file that the space came from, None for one made in the caller's code.
+        values: turns a point into what an objective receives.
+    """
+
+    name: str
+    parameters: Parameters
+    description: Any
+    fingerprint: str
+    metric: str
+    maximize: bool
+    space: Space | None
+    engine: Callable[[int], Engine]
+    values: Callable[[Mapping[str, Any]], Any]
+    path: Path | None = None
+    source: str | None = None
+
+    @property
+    def direction(self) -> str:
+        return "maximize" if self.maximize else "minimize"
+
+    @property
+    def baselines(self) -> Mapping[str, Mapping[str, Any]]:
+        return {} if self.space is None else self.space.baselines
+
+    def loss(self, value: float | None) -> float | None:
+        """The value as algorithms see it: smaller is better, None for none."""
+        if value is None or not finite(value):
+            return None
+        return -value if self.maximize else value
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether `value` beats `other`."""
+        return value > other if self.maximize else value < other
+
+
+def problem_of(
+    space: Any, objective: Callable[[Any], Any] | None = None, *, maximize: bool = False
+) -> Problem:
+    """Make a problem from what `hpsearch.search` takes.
+
+    Raises:
+        SpaceError: if the space, the objective and `maximize` do not fit together.
+    """
+    if isinstance(space, str | Path):
+        space = load(str(space))
+    if isinstance(space, Loaded):
+        made = _keras_problem(space.space, space.name, objective, maximize)
+        return dataclasses.replace(made, path=space.path, source=space.source)
+    if isinstance(space, Space):
+        return _keras_problem(space, space.name or "space", objective, maximize)
+    return _objective_problem(space, objective, maximize)
+
+
+def _keras_problem(space: Space, name: str, objective: Any, maximize: bool) -> Problem:
+    if objective is not None:
+        raise SpaceError(
+            "A Space trains a model and knows its metric, so it takes no objective. "
+            "For a score of your own write Space(evaluate=f), or search a dict of words."
+        )
+    if maximize and space.maximize is None:
+        raise SpaceError(f"The space says minimize={space.minimize!r}; leave maximize=True out.")
+
+    def engine(seed: int) -> Engine:
+        from ..train import KerasEngine  # Keras is imported with the first trial
+
+        return KerasEngine(space, seed)
+
+    return Problem(
+        name=name,
+        parameters=space.parameters,
+        description=space.description,
+        fingerprint=space.fingerprint,
+        metric=space.metric,
+        maximize=space.maximize is not None,
+        space=space,
+        engine=engine,
+        values=dict,
+    )
+
+
+def _objective_problem(words: Any, objective: Any, maximize: bool) -> Problem:
+    parameters, description, fingerprint, walk = space_of(words)
+    content = dict(words)
+    name = getattr(objective, "__name__", "objective")
+
+    def values(point: Mapping[str, Any]) -> Any:
+        return _resolved(content, walk, parameters, point)
+
+    return Problem(
+        name="search" if name in ("<lambda>", "objective") else name,
+        parameters=parameters,
+        description=description,
+        fingerprint=fingerprint,
+        metric="value",
+        maximize=maximize,
+        space=None,
+        engine=lambda seed: _ObjectiveEngine(objective, values, seed),
+        values=values,
+    )
+
+
+def _resolved(content: Any, walk: Walk, parameters: Parameters, point: Mapping[str, Any]) -> Any:
+    def no_facts(name: str) -> Any:
+        raise SpaceError(f"given.{name} is known only where a Keras model is trained.")
+
+    return Builder(walk, parameters, dict(point), no_facts).build(content, "")
+
+
+@final
+class _ObjectiveEngine:
+    """Runs a Python function as a trial."""
+
+    def __init__(
+        self, objective: Any, values: Callable[[Mapping[str, Any]], Any], seed: int
+    ) -> None:
+        self._objective, self._values = objective, values
+
+    def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
+        return [self._run(job) for job in task.jobs]
+
+    def _run(self, job: Job) -> Outcome:
+        if self._objective is None:
+            raise StudyError("A dict of words needs an objective: search(space, objective).")
+        if not callable(self._objective):
+            raise StudyError(f"The objective must be a function, got {self._objective!r}.")
+        started = time.monotonic()
+        _seed_everything(job.seed)
+        try:
+            value = self._objective(self._values(job.point))
+        except Exception as error:
+            text = traceback.format_exc()
+            status, result = Status.FAILED, None
+            return Outcome(
+                job.key,
+                status,
+                result,
+                where_raised(error).splitlines()[0],
+                text,
+                seconds=time.monotonic() - started,
+            )
+        return outcome_of_value(job, value, time.monotonic() - started)
+
+
+def outcome_of_value(job: Job, value: Any, seconds: float) -> Outcome:
+    """The outcome of a trial whose objective returned `value`."""
+    number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        text = f"the objective returned {value!r}; it must return a number"
+        return Outcome(job.key, Status.FAILED, error=text[:300], seconds=seconds)
+    if not finite(number):
+        text = f"the objective returned {number}"
+        return Outcome(job.key, Status.FAILED, error=text, seconds=seconds)
+    metrics = {"value": float(number)}
+    return Outcome(job.key, Status.OK, float(number), metrics=metrics, seconds=seconds)
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed Python and NumPy; Keras too where the caller has imported it."""
+    import random
+    import sys
+
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(seed)

@@ -1,0 +1,104 @@
+"""What a search found: the best trial, its model, and every trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from ..errors import StudyError
+from ..trial import Point, Status, Trial, finite
+from .loop import counts_of
+
+__all__ = ["Best", "Result", "best_of"]
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Best:
+    """The best trial of a study.
+
+    Attributes:
+        value: in the user's own sign.
+        point: ``{label: value}``, active labels only.
+        run_id: its MLflow run, None where it was not delivered.
+        test: the metrics on the test part, {} without one.
+    """
+
+    number: int
+    value: float
+    point: Point
+    run_id: str | None = None
+    test: dict[str, float] = field(default_factory=dict)
+    _load: Callable[[], Any] | None = field(default=None, repr=False)
+
+    def model(self) -> Any:
+        """The compiled Keras model with the weights of the kept epoch.
+
+        Raises:
+            StudyError: if the study trained no Keras model, or kept none.
+        """
+        if self._load is None:
+            raise StudyError(
+                f"No model was kept of trial {self.number}. Search a Space, with keep_models=1 or more."
+            )
+        return self._load()
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Result:
+    """What `hpsearch.search` returns.
+
+    Attributes:
+        study: the study's name; `hpsearch show`, `best` and `resume` take it.
+        direction: ``"maximize"`` or ``"minimize"``.
+        best: None where no trial succeeded.
+        trials: the latest attempt of each trial, in order.
+        seconds: wall seconds of this run.
+        ended_by: why it stopped.
+        link: the study's page in the MLflow UI, from the ``#`` on.
+    """
+
+    study: str
+    direction: str
+    metric: str
+    best: Best | None
+    trials: Sequence[Trial]
+    seconds: float
+    ended_by: str | None = None
+    link: str | None = None
+    tracking_uri: str | None = None
+    folder: Path | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Finished, failed and pruned trials, and their total."""
+        return counts_of(self.trials)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        best = self.best
+        return {
+            "study": self.study,
+            "direction": self.direction,
+            "best": None
+            if best is None
+            else {
+                "number": best.number,
+                "value": best.value,
+                "point": best.point,
+                "run_id": best.run_id,
+                "test": best.test,
+            },
+            "trials": self.counts,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def best_of(trials: Sequence[Trial], *, maximize: bool) -> Trial | None:
+    """The best trial that succeeded, the first of equals."""
+    good = [t for t in trials if t.status is Status.OK and finite(t.value)]
+    sign = -1 if maximize else 1
+    return min(good, key=lambda t: (sign * (t.value or 0), t.number), default=None)

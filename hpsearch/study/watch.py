@@ -1,0 +1,113 @@
+"""Who looks on while a search runs: the protocol, and plain lines for scripts and logs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol, TextIO, final
+
+from ..trial import Report, Status, Trial
+
+__all__ = ["Lines", "Silent", "Standing", "Watcher", "value_text"]
+
+
+class Standing(Protocol):
+    """What a watcher may ask a running study."""
+
+    @property
+    def best(self) -> Trial | None: ...
+
+    @property
+    def total(self) -> int | None: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    def counts(self) -> dict[str, int]: ...
+
+
+class Watcher(Protocol):
+    """Told of everything that happens, in the driver's thread."""
+
+    def begun(self, study: Any) -> None: ...
+
+    def started(self, trial: Trial) -> None: ...
+
+    def reported(self, trial: Trial, report: Report) -> None: ...
+
+    def ended(self, trial: Trial) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def finished(self) -> None: ...
+
+
+@final
+class Silent:
+    """Says nothing."""
+
+    def begun(self, study: Any) -> None:
+        """Nothing."""
+
+    def started(self, trial: Trial) -> None:
+        """Nothing."""
+
+    def reported(self, trial: Trial, report: Report) -> None:
+        """Nothing."""
+
+    def ended(self, trial: Trial) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def finished(self) -> None:
+        """Nothing."""
+
+
+@final
+class Lines:
+    """One line per ended trial, on standard error."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._study: Any = None
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._stream or sys.stderr, flush=True)
+
+    def begun(self, study: Any) -> None:
+        self._study = study
+
+    def started(self, trial: Trial) -> None:
+        """Nothing: the end tells it all."""
+
+    def reported(self, trial: Trial, report: Report) -> None:
+        """Nothing: a log is read later."""
+
+    def ended(self, trial: Trial) -> None:
+        total = self._study.total
+        of = f"/{total}" if total else ""
+        name = f" ({trial.name})" if trial.name else ""
+        best = self._study.best
+        standing = f"   best {value_text(best.value)} in trial {best.number}" if best else ""
+        result = (
+            f"{self._study.metric} {value_text(trial.value)}"
+            if trial.status is Status.OK
+            else f"{trial.status.value}: {trial.error}"
+        )
+        done = self._study.counts()["total"]
+        self._say(
+            f"[{done}{of}] trial {trial.number}{name}: {result}   "
+            f"{trial.seconds or 0:.1f} s{standing}"
+        )
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def finished(self) -> None:
+        """Nothing."""
+
+
+def value_text(value: float | None) -> str:
+    """A value as people read it: four or five digits that count."""
+    return "none" if value is None else f"{value:.5g}"
