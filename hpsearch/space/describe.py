@@ -7,6 +7,7 @@ one value, or one label and two meanings, is how records become wrong.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -37,6 +38,9 @@ __all__ = ["Description", "describe"]
 Chain: TypeAlias = tuple[tuple[Expression, Any], ...]
 """(condition, expected value) of every switch on the way to a node, outermost first."""
 
+Identity: TypeAlias = tuple[tuple[int, str], ...]
+
+MOST_VISITS = 100_000
 LONGEST_LABEL = 250  # MLflow's longest parameter key
 
 
@@ -59,7 +63,7 @@ class _Found:
     order: int
     label: str | None
     standing: list[str] = field(default_factory=list)
-    chains: dict[tuple[int, ...], Chain] = field(default_factory=dict)
+    chains: dict[Identity, Chain] = field(default_factory=dict)
 
 
 def describe(declaration: Any, walk: Walk, require: Sequence[Any] = ()) -> Description:
@@ -72,13 +76,15 @@ def describe(declaration: Any, walk: Walk, require: Sequence[Any] = ()) -> Descr
     visitor = _Describe(walk)
     try:
         content = visitor.go(Child("", declaration, ""), ())
+        if visitor.steps:
+            content = {**content, "steps": visitor.steps}
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except RecursionError:
         raise SpaceError(
             "The declaration is nested too deeply to walk. Build the model in a function made "
             "with `delayed`, which receives plain values."
         ) from None
     parameters = Parameters(visitor.parameters(), require)
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return Description(parameters, content, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
@@ -89,7 +95,9 @@ class _Describe:
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._found: dict[int, _Found] = {}
-        self._seen: dict[tuple[int, str, tuple[int, ...]], Any] = {}
+        self._seen: set[tuple[int, str, Identity]] = set()
+        self._numbers: dict[int, int] = {}  # of the steps, by identity
+        self.steps: list[Any] = []
         self._chain: Chain = ()
         self._reading = False
 
@@ -101,19 +109,47 @@ class _Describe:
                 self._meet(child)
                 if self._reading:  # a condition looks at the value, not at what it stands for
                     return {"reads": child.node.describe()}
+            elif isinstance(child.node, Expression) and child.node.tensor:
+                return self._step(child)
             elif isinstance(child.node, Call):
                 return self._once(child.node, child.place)
             return self._walk.go(child.node, child.place, self)
         finally:
             self._chain, self._reading = before
 
+    def _step(self, child: Child) -> Any:
+        """The steps of a functional model stand in a list of their own, each described once."""
+        for step in self._walk.steps(
+            child, lambda one: self._key(one.node, one.place) in self._seen
+        ):
+            if not self._first(step.node, step.place):
+                continue
+            content = self._walk.go(step.node, step.place, self)
+            if id(step.node) not in self._numbers:
+                self._numbers[id(step.node)] = len(self.steps)
+                self.steps.append(content)
+        return {"step": self._numbers[id(child.node)]}
+
     def _once(self, call: Call, place: str) -> Any:
-        """A step that several others use is described once for each chain of guards."""
-        key = (id(call), place, _identity(self._chain))
+        """A layer that is used again is described once for each chain of guards."""
+        return self._walk.go(call, place, self) if self._first(call, place) else {"same as": place}
+
+    def _key(self, node: Any, place: str) -> tuple[int, str, Identity]:
+        return (id(node), place, _identity(self._chain))
+
+    def _first(self, node: Any, place: str) -> bool:
+        """Whether this node is met for the first time at this place under this chain."""
+        key = self._key(node, place)
         if key in self._seen:
-            return {"same as": place}
-        self._seen[key] = None
-        return self._walk.go(call, place, self)
+            return False
+        if len(self._seen) >= MOST_VISITS:
+            raise SpaceError(
+                f"Too many combinations of switches lead to {place}. Apply the switch to what comes "
+                "before, choice([a, b])(x), rather than choosing among results, "
+                "choice([a(x), b(x)])."
+            )
+        self._seen.add(key)
+        return True
 
     def _meet(self, child: Child) -> None:
         word = child.node
@@ -146,7 +182,9 @@ class _Describe:
                 return {"function": _function(node)}
             case Expression():
                 return {"derived": getattr(node, "sign", ""), "of": inside}
-            case list() | tuple():
+            case functools.partial():
+                return {"partial": _constant(node.func, place), "with": inside}
+            case list() | tuple() if children or not node:
                 return list(inside.values())
             case _ if children:
                 return inside
@@ -219,9 +257,9 @@ def _label(found: _Found) -> str:
     return label
 
 
-def _identity(chain: Chain) -> tuple[int, ...]:
+def _identity(chain: Chain) -> Identity:
     """Conditions compare by identity, options by value; `==` on an expression is a condition."""
-    return tuple(hash((id(condition), json.dumps(expected))) for condition, expected in chain)
+    return tuple((id(condition), json.dumps(expected)) for condition, expected in chain)
 
 
 def _structured(content: Any) -> bool:
@@ -244,6 +282,10 @@ def _constant(node: Any, place: str) -> Any:
     shape = getattr(node, "shape", None)
     if shape is not None and hasattr(node, "dtype"):
         return {"array": [int(n) for n in shape], "dtype": str(node.dtype)}
+    if isinstance(node, float):
+        return {"float": repr(node)}
+    if isinstance(node, list | tuple):
+        return {"list": len(node)}
     if callable(node) and hasattr(node, "__qualname__"):
         return {"function": node.__qualname__.rpartition("<locals>.")[2]}
     return {"object": type(node).__qualname__}

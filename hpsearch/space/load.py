@@ -6,10 +6,8 @@ run: no code from a record, a database or the network.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,12 +29,14 @@ class Loaded:
     Attributes:
         name: the space's own name, else its file's.
         path: the file, absolute.
+        target: what loads it again: the path, with the variable if it is not ``space``.
         source: the file's text, for the record.
     """
 
     space: Space
     name: str
     path: Path
+    target: str
     source: str
 
 
@@ -52,7 +52,8 @@ def load(target: str) -> Loaded:
     source = _read(path)
     module = _run(path, source)
     space = _space_in(module, variable or "space", path)
-    return Loaded(space, space.name or path.stem, path, source)
+    again = f"{path}:{variable}" if variable else str(path)
+    return Loaded(space, space.name or path.stem, path, again, source)
 
 
 def ready_spaces() -> dict[str, Path]:
@@ -114,24 +115,15 @@ def _run(path: Path, source: str) -> ModuleType:
     module = ModuleType(f"hpsearch_space_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # so that classes in it can be found by their module
+    if str(path.parent) not in sys.path:  # for good: a delayed function may import in the trial
+        sys.path.insert(0, str(path.parent))
     try:
-        with _importable(path.parent):
-            exec(code, module.__dict__)
+        exec(code, module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a file may call sys.exit
         raise SpaceError(_raised(error, path)) from error
     return module
-
-
-@contextlib.contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(str(folder))
 
 
 def _raised(error: BaseException, path: Path) -> str:

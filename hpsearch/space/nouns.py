@@ -5,13 +5,13 @@ They take what Keras takes: `Space` the arguments of `compile`, `Fit` those of `
 
 from __future__ import annotations
 
-import math
+import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, final
 
-from ..declare import Call, Choice, Expression, Match, Recorder
+from ..declare import Applicable, Call, Choice, Expression, Match, Recorder, Word
 from ..errors import PointError, SpaceError, nearest
 from ..trial import Point, Value
 from .describe import Description, describe
@@ -19,6 +19,10 @@ from .parameters import Parameters
 from .walk import Walk
 
 __all__ = ["Data", "Fit", "Holdout", "Space", "space_of"]
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+SMALLER_IS_BETTER = r"(^|_)(loss|error|mse|mae|rmse|mape|msle|crossentropy|hinge|divergence)$"
+LARGER_IS_BETTER = r"(^|_)(accuracy|acc|auc|precision|recall|f1_score|mcc|r2_score)$"
 
 
 @final
@@ -68,15 +72,24 @@ class Data:
 
     def __post_init__(self) -> None:
         part = self.validation
-        if isinstance(part, int | float) and not _fraction(part):
+        if isinstance(part, numbers.Real) and not _fraction(part):
             raise SpaceError(
                 f"Data(validation=…) needs a fraction in (0, 1), got {part!r}. "
                 "For a tenth of the training rows: validation=0.1."
             )
         for name in ("train", "test"):
             value = getattr(self, name)
-            if isinstance(value, int | float | str) or (name == "train" and value is None):
-                raise SpaceError(f"Data({name}=…) needs (x, y) or a dataset, got {value!r}.")
+            if isinstance(value, numbers.Real | str) or (name == "train" and value is None):
+                raise SpaceError(
+                    f"Data({name}=…) needs (x, y) or a dataset, got {value!r}. "
+                    "Write Data((x, y), validation=0.2)."
+                )
+        for name in ("train", "validation", "test"):
+            if isinstance(getattr(self, name), Iterator):
+                raise SpaceError(
+                    f"Data({name}=…) got an iterator, which the first trial would use up. Give "
+                    "arrays, a tf.data.Dataset or a PyDataset."
+                )
 
 
 @final
@@ -109,8 +122,12 @@ class Fit:
             value = getattr(self, name)
             if isinstance(value, Expression) or (value is None and name != "epochs"):
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SpaceError(f"Fit({name}=…) needs a whole number from 1, got {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+                raise SpaceError(
+                    f"Fit({name}=…) needs a whole number from 1, got {value!r}. "
+                    "A searched one is an integer or a choice of whole numbers."
+                )
+            object.__setattr__(self, name, int(value))
 
 
 @final
@@ -167,13 +184,15 @@ class Space:
         _check_objective(self)
         _check_parts(self)
         _check_loop(self)
+        _check_record(self)
         object.__setattr__(self, "walk", Walk())
         object.__setattr__(self, "_description", describe(self, self.walk, self.require))
-        for name, point in self.baselines.items():
-            try:
-                self.parameters.check_partial(point)
-            except PointError as error:
-                raise SpaceError(f"The baseline {name!r} is not a point: {error}") from None
+        self.parameters.try_constraints()
+        _check_baselines(self)
+
+    def __reduce__(self) -> Any:
+        """A copy in another process is declared anew: the walk knows its nodes by identity."""
+        return _declared, ({f.name: getattr(self, f.name) for f in fields(self) if f.init},)
 
     walk: Walk = field(init=False, repr=False, metadata={"walk": False})
     _description: Description = field(init=False, repr=False, metadata={"walk": False})
@@ -230,8 +249,12 @@ def space_of(
     return found.parameters, found.content, found.fingerprint, walk
 
 
+def _declared(arguments: dict[str, Any]) -> Space:
+    return Space(**arguments)
+
+
 def _fraction(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value) and 0 < value < 1
+    return isinstance(value, numbers.Real) and 0 < float(value) < 1
 
 
 def _check_objective(space: Space) -> None:
@@ -243,17 +266,17 @@ def _check_objective(space: Space) -> None:
             "Name the metric: maximize='val_accuracy' or minimize='val_loss'."
         )
     metric = asked[0].removeprefix("val_")
-    if space.maximize and re.search(r"(^|_)(loss|error|mse|mae|rmse|mape)$", metric):
+    if space.maximize and re.search(SMALLER_IS_BETTER, metric):
         raise SpaceError(
             f"maximize={asked[0]!r} looks for the worst model: a smaller {metric} is better. "
             f"Write minimize={asked[0]!r}."
         )
-    if space.minimize and re.search(r"(^|_)(accuracy|acc|auc|precision|recall|f1_score)$", metric):
+    if space.minimize and re.search(LARGER_IS_BETTER, metric):
         raise SpaceError(
             f"minimize={asked[0]!r} looks for the worst model: a larger {metric} is better. "
             f"Write maximize={asked[0]!r}."
         )
-    if space.keep not in ("best", "last"):
+    if not isinstance(space.keep, str) or space.keep not in ("best", "last"):
         raise SpaceError(f"keep is 'best' or 'last' epoch, got {space.keep!r}.")
 
 
@@ -282,14 +305,52 @@ def _check_parts(space: Space) -> None:
         raise SpaceError(f"max_params needs a whole number from 1, got {space.max_params!r}.")
 
 
+def _check_record(space: Space) -> None:
+    name = space.name
+    if name is not None and (not isinstance(name, str) or not re.fullmatch(NAME, name)):
+        raise SpaceError(
+            "A space's name starts with a letter or a digit and holds at most 100 of letters, "
+            f"digits, '_', '-' and '.', got {name!r}. It names the experiment and the model."
+        )
+    if isinstance(space.require, Expression | str) or not isinstance(space.require, Sequence):
+        raise SpaceError(
+            f"require takes a list of conditions or functions, got {space.require!r}. "
+            "Write require=[a + b < 10]."
+        )
+    for item in space.require:
+        if isinstance(item, Call | Word) or not (isinstance(item, Expression) or callable(item)):
+            raise SpaceError(
+                f"require takes conditions on words, or functions of a point, got {item!r}. "
+                "Write require=[a + b < 10] or require=[lambda point: point['x'] > 0]."
+            )
+    if not isinstance(space.baselines, Mapping):
+        raise SpaceError(
+            f"baselines takes {{name: point}}, got {space.baselines!r}. "
+            "Write baselines={'notes': {'optimizer.adam.learning_rate': 0.01}}."
+        )
+
+
+def _check_baselines(space: Space) -> None:
+    for name, point in space.baselines.items():
+        try:
+            if not isinstance(name, str) or not name:
+                raise PointError(f"its name must be a string, got {name!r}.")
+            space.parameters.check_reachable(point)
+        except PointError as error:
+            raise SpaceError(f"The baseline {name!r} is not a point: {error}") from None
+
+
 def _check_loop(space: Space) -> None:
     for name in ("train", "evaluate"):
         function = getattr(space, name)
         if function is not None and not callable(function):
-            raise SpaceError(f"Space({name}=…) needs a function, got {_kind(function)}.")
-        if isinstance(function, Call):
             raise SpaceError(
-                f"Space({name}=…) needs a function, got a recorded call. For arguments of its own "
+                f"Space({name}=…) needs a function, got {_kind(function)}. Give the function "
+                f"itself: {name}=f."
+            )
+        if isinstance(function, Applicable):
+            raise SpaceError(
+                f"Space({name}=…) needs a function itself, got {function!r}. For arguments of its own "
                 f"write {name}=functools.partial(f, rate=uniform(0, 1))."
             )
 

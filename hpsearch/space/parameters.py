@@ -6,11 +6,12 @@ others, through guards; a point holds the values of the active ones only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from ..declare import Expression, Word, same
+from ..declare import Expression, Word, identical
 from ..errors import IllegalPoint, PointError, SpaceError, nearest
 from ..trial import Point, Value
 
@@ -33,7 +34,7 @@ class Guard:
     labels: tuple[str, ...]
 
     def holds(self, lookup: Callable[[Any], Any]) -> bool:
-        return same(self.condition.value(lookup), self.expected)
+        return identical(self.condition.value(lookup), self.expected)
 
 
 @final
@@ -76,7 +77,7 @@ class Parameters(Mapping[str, Parameter]):
         require: Sequence[Any] = (),
         fixed: Mapping[str, Value] | None = None,
     ) -> None:
-        table = {item.label: item for item in items}
+        table = {item.label: _essential(item) for item in items}
         self._table = {label: table[label] for label in _ordered(table)}
         self._labels = {id(item.word): item.label for item in items}
         self.require = tuple(require)
@@ -157,8 +158,43 @@ class Parameters(Mapping[str, Parameter]):
         """Return the given labels in full and their values as their words write them."""
         if not isinstance(values, Mapping):
             raise PointError(f"A point is {{label: value}}, got {values!r}.")
-        known = {self.known(label): value for label, value in values.items()}
-        return {label: self._checked(label, value) for label, value in known.items()}
+        found: Point = {}
+        for name, value in values.items():
+            label = self.known(str(name))
+            if label in found:
+                raise PointError(f"The point gives {label!r} twice. Write it once.")
+            found[label] = self._checked(label, value)
+        return found
+
+    def check_reachable(self, values: Mapping[str, Value]) -> Point:
+        """`check_partial`, and no given label is switched off by another given one.
+
+        Raises:
+            PointError: also if the values are a whole point that `require` does not allow.
+        """
+        given = self.check_partial(values)
+        asked = self.with_fixed(given)
+        for label in given:
+            if all(asked._undecided(place) is None for place in self._table[label].places):
+                why = self.why_inactive(label, given)
+                raise PointError(f"{label!r} is not active in this point: {why}.")
+        if all(
+            label in given
+            for label in self.complete(lambda p: given.get(p.label, p.word.quantile(0.5)))
+        ):
+            self.legal(given)
+        return given
+
+    def try_constraints(self) -> None:
+        """Compute every constraint on a few points, so that one that cannot be is found now.
+
+        Raises:
+            SpaceError: if one reads an unknown label, or raises.
+        """
+        if self.require:
+            most = max(len(p.word.ends()) for p in self._table.values()) if self._table else 0
+            for turn in range(-1, most):
+                self.violated(self.complete(lambda p: _turned(p.word, turn)))  # noqa: B023
 
     def why_inactive(self, label: str, point: Point) -> str:
         """Say which values the label would need."""
@@ -269,11 +305,35 @@ class _Reading(dict[str, Any]):
         return super().get(label, default)
 
 
+def _turned(word: Word, turn: int) -> Value:
+    """The middle for -1, else end or option number `turn`, over and over."""
+    ends = word.ends()
+    return word.quantile(0.5) if turn < 0 else ends[turn % len(ends)]
+
+
 def _constraint_name(number: int, constraint: Any) -> str:
     if isinstance(constraint, Expression):
         return repr(constraint)
     name = getattr(constraint, "__name__", "<lambda>")
     return f"require[{number}]" if name == "<lambda>" else f"{name} (require[{number}])"
+
+
+def _essential(parameter: Parameter) -> Parameter:
+    """Without the places that ask for more than another does: they add nothing but circles.
+
+    A condition on a repeat's own `times` inside its block is such a place of `times`.
+    """
+    places = parameter.places
+    keys = [
+        frozenset((id(guard.condition), json.dumps(guard.expected)) for guard in place)
+        for place in places
+    ]
+    needed = [
+        place
+        for i, place in enumerate(places)
+        if not any(other < keys[i] or (other == keys[i] and j < i) for j, other in enumerate(keys))
+    ]
+    return Parameter(parameter.label, parameter.word, tuple(needed))
 
 
 def _ordered(table: Mapping[str, Parameter]) -> list[str]:

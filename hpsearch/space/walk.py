@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -34,6 +34,7 @@ __all__ = ["Child", "Visit", "Walk", "is_layers", "is_part"]
 
 SEQUENTIAL = ("keras.Sequential", "keras.models.Sequential")
 FUNCTIONAL = ("keras.Model", "keras.models.Model")
+LONGEST_LIST = 1000
 
 
 @final
@@ -86,16 +87,38 @@ class Walk:
             self._children[key] = (node, tuple(self._find(node, place)))
         return self._children[key][1]
 
+    def steps(self, child: Child, done: Callable[[Child], bool]) -> Iterator[Child]:
+        """Yield the steps of a functional model that lead to `child`, inputs first, itself last.
+
+        A visitor that takes them in this order never nests deeper than one step, however deep
+        the model. Steps that are `done`, and what hangs on switches, are left out.
+        """
+        waiting = [(child, False)]
+        seen: set[int] = set()
+        while waiting:
+            step, ready = waiting.pop()
+            if ready:
+                if isinstance(step.node, Expression):
+                    yield step
+            elif step is child or not (id(step.node) in seen or done(step)):
+                seen.add(id(step.node))
+                waiting.append((step, True))
+                before = [c for c in self.children(step.node, step.place) if self._leads(c)]
+                waiting.extend((c, False) for c in reversed(before))
+
+    @staticmethod
+    def _leads(child: Child) -> bool:
+        return child.guard is None and _is_tensor(child.node)
+
     def _find(self, node: Any, place: str) -> list[Child]:
         match node:
             case Call():
                 return self._applied(node, place) if node.applied else self._call(node, place)
             case Choice():
-                pairs = zip(node.keys, node.options, node.points, strict=True)
                 base = node.name or place  # tied: what is inside is one thing too
+                options = zip(_distinct(base, node.keys), node.options, node.points, strict=True)
                 return [
-                    Child(point, option, _join(base, key), (node, point))
-                    for key, option, point in pairs
+                    Child(point, option, inside, (node, point)) for inside, option, point in options
                 ]
             case Maybe():
                 base = node.name or place
@@ -106,10 +129,11 @@ class Walk:
                 return [condition, Child("part", node.part, place, (node.condition, True))]
             case Match():
                 cases = node.conditions()
-                keys = [*node.cases, "otherwise"]
+                keys = [*node.cases, "otherwise"][: len(cases)]
+                places = _distinct(place, keys)
                 parts = [
-                    Child(key, part, _join(place, str(key)), (condition, True))
-                    for key, (condition, part) in zip(keys, cases, strict=False)
+                    Child(key, part, inside, (condition, True))
+                    for key, inside, (condition, part) in zip(keys, places, cases, strict=True)
                 ]
                 return [Child("word", node.word, place, reading=True), *parts]
             case Repeat():
@@ -121,7 +145,8 @@ class Walk:
             case functools.partial():
                 return self._arguments(enumerate(node.args), node.keywords.items(), place)
             case Mapping():
-                return [Child(key, item, _join(place, str(key))) for key, item in node.items()]
+                places = _distinct(place, node)
+                return [Child(key, node[key], at) for key, at in zip(node, places, strict=True)]
             case list() | tuple():
                 return self._items(node, place)
             case _:  # the nouns: Space, Fit, Data, Holdout
@@ -186,11 +211,12 @@ class Walk:
         reading = isinstance(node, Condition)
         found = []
         for key, item in enumerate(node.operands()):
-            if isinstance(item, Call) and not reading:
+            if getattr(item, "tensor", False) and not reading:
                 found.append(self._tensor(key, item, place))
             else:
-                count = sum(isinstance(child.node, Word) for child in found)
-                suffix = f"_{count}" if count and isinstance(item, Word) else ""
+                before = {id(child.node) for child in found if isinstance(child.node, Word)}
+                other = isinstance(item, Word) and before and id(item) not in before
+                suffix = f"_{len(before)}" if other else ""
                 found.append(Child(key, item, place + suffix, reading=reading))
         return found
 
@@ -244,19 +270,32 @@ def is_part(item: Any) -> bool:
 
 def _is_tensor(item: Any) -> bool:
     """Whether this is a step of a functional model: what a layer was called on, or a list of such."""
-    if isinstance(item, Call):
-        return item.applied or item.function.target in ("keras.Input", "keras.layers.Input")
     if isinstance(item, list | tuple):
         return bool(item) and all(_is_tensor(part) for part in item)
-    return isinstance(item, Derived) and any(_is_tensor(part) for part in item.items)
+    return isinstance(item, Expression) and item.tensor
 
 
 def _has_children(node: Any) -> bool:
     if isinstance(node, Expression):
         return not isinstance(node, Recorder)
-    if isinstance(node, list | tuple | Mapping | functools.partial):
+    if isinstance(node, list | tuple):
+        return len(node) <= LONGEST_LIST  # more is data, not something that was written
+    if isinstance(node, Mapping | functools.partial):
         return True
     return getattr(type(node), "walked", False) is True
+
+
+def _distinct(base: str, keys: Iterable[Any]) -> list[str]:
+    """A place for each key; two that are written alike (`a b` and `a_b`) are numbered."""
+    places: list[str] = []
+    for key in keys:
+        place = wanted = _join(base, str(key))
+        again = 0
+        while place in places:
+            again += 1
+            place = f"{wanted}_{again}"
+        places.append(place)
+    return places
 
 
 def _join(place: str, part: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .api import Asked, Study, search
+from .loop import model_file
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
 from .problem import Problem, problem_of
 from .result import Best, Result, best_of
@@ -23,6 +24,7 @@ __all__ = [
     "Study",
     "Watcher",
     "best_of",
+    "model_file",
     "options_from",
     "problem_of",
     "read_points",

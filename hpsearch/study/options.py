@@ -141,8 +141,8 @@ def read_points(text: str) -> list[Point]:
             source = Path(text).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError, ValueError) as error:
             raise PointError(
-                f"--enqueue needs a JSON object or a file of them, got {text!r}: {error}"
-            )
+                f"--enqueue needs a JSON object or a file of them, got {text[:80]!r}: {error}."
+            ) from None
     try:
         found = json.loads(source)
     except (json.JSONDecodeError, RecursionError):

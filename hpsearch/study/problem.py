@@ -28,7 +28,8 @@ class Problem:
         name: the space's name.
         space: the Keras space, None for a dict of words.
         engine: makes the engine that runs trials, given the study's seed.
-        path: the file that the space came from, None for one made in the caller's code.
+        path: the file that the space came from, None for one made in the caller's code;
+            `target` loads it again.
         values: turns a point into what an objective receives.
     """
 
@@ -42,6 +43,7 @@ class Problem:
     engine: Callable[[int], Engine]
     values: Callable[[Mapping[str, Any]], Any]
     path: Path | None = None
+    target: str | None = None
     source: str | None = None
 
     @property
@@ -75,7 +77,7 @@ def problem_of(
         space = load(str(space))
     if isinstance(space, Loaded):
         made = _keras_problem(space.space, space.name, objective, maximize)
-        return dataclasses.replace(made, path=space.path, source=space.source)
+        return dataclasses.replace(made, path=space.path, target=space.target, source=space.source)
     if isinstance(space, Space):
         return _keras_problem(space, space.name or "space", objective, maximize)
     return _objective_problem(space, objective, maximize)

@@ -131,6 +131,7 @@ class Session:
             ],
             "words": {label: p.word.describe() for label, p in problem.parameters.items()},
             "source": None if problem.path is None else str(problem.path),
+            "target": problem.target,
             "source_digest": _digest(problem.source),
             "description": problem.description,
             "versions": _versions(),
@@ -195,6 +196,7 @@ class Session:
         self._deliver(best)
         self.store.queue("finish")
         self.recorder.flush(PATIENCE)
+        self.store.update(link=self.recorder.link)
         if self.recorder.trouble is not None:
             self._watcher.note(f"MLflow does not have everything yet: {self.recorder.trouble}")
 

@@ -21,7 +21,7 @@ from .progress import Progress, keras_callback
 
 __all__ = ["KerasEngine", "ensure_built", "failure", "sample_of", "set_seeds", "with_metric"]
 
-OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError", "XlaRuntimeError")
+OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError")
 
 
 def set_seeds(seed: int) -> None:
@@ -71,7 +71,7 @@ class KerasEngine:
         except Exception as error:  # a trial that fails is an outcome
             outcome = failure(job, error)
         except SystemExit as error:
-            text = f"the trial called sys.exit({error.code!r})"
+            text = f"{where_raised(error)} (a trial may not end the process)"
             outcome = Outcome(job.key, Status.FAILED, error=text, traceback=traceback.format_exc())
         return _timed(outcome, time.monotonic() - started)
 
@@ -109,10 +109,7 @@ class KerasEngine:
             return  # its function compiled it
         if not arguments and self._space.train is not None:
             return  # a loop of one's own may need no loss
-        metrics = with_metric(arguments.get("metrics"), self._space)
-        if metrics is not None:
-            arguments["metrics"] = metrics
-        model.compile(**arguments)
+        model.compile(**self._with_metric(arguments))
 
     def _fit(self, model: Any, made: Construction, progress: Progress) -> None:
         parts = made.parts
@@ -120,7 +117,7 @@ class KerasEngine:
             phase = made.phase(number)
             if phase.prepare is not None:
                 phase.prepare(model)
-            if number and (phase.prepare or phase.optimizer or phase.loss):
+            if any(part is not None for part in (phase.prepare, phase.optimizer, phase.loss)):
                 self._recompile(model, made, phase)
             arrays = not parts.train.dataset
             model.fit(
@@ -144,13 +141,19 @@ class KerasEngine:
                 return
 
     def _recompile(self, model: Any, made: Construction, phase: Any) -> None:
-        """Compile for a further phase: what it does not give is as in the first, but new."""
+        """Compile for a phase: what it does not give is as in the space, but new."""
         arguments = made.compile_arguments()
+        if not arguments:  # its function compiled it: the same again
+            fresh = type(model.optimizer).from_config(model.optimizer.get_config())
+            arguments = {"optimizer": fresh, "loss": model.loss}
         for name in ("optimizer", "loss"):
             if getattr(phase, name) is not None:
                 arguments[name] = getattr(phase, name)
+        model.compile(**self._with_metric(arguments))
+
+    def _with_metric(self, arguments: dict[str, Any]) -> dict[str, Any]:
         metrics = with_metric(arguments.get("metrics"), self._space)
-        model.compile(**arguments, **({} if "metrics" in arguments else {"metrics": metrics}))
+        return arguments if metrics is None else {**arguments, "metrics": metrics}
 
     def _own_loop(self, model: Any, made: Construction, progress: Progress) -> None:
         def tell(metrics: Mapping[str, Any], *, fraction: float = 1.0) -> bool:
@@ -169,10 +172,11 @@ class KerasEngine:
         about: dict[str, Any] = {"history": tuple(progress.history), "params": _size(model)}
         if progress.diverged is not None:
             return Outcome(job.key, Status.FAILED, error=progress.diverged, **about)
-        if progress.stopped:
-            return Outcome(job.key, Status.CANCELLED, error="stopped at a report", **about)
         metrics = progress.kept()
-        if progress.weights is not None and progress.epoch != len(progress.history) - 1:
+        if progress.stopped:
+            about |= {"metrics": metrics, "epoch": progress.epoch}
+            return Outcome(job.key, Status.CANCELLED, error="stopped at a report", **about)
+        if progress.weights is not None:  # callbacks and averages may have changed them since
             model.set_weights(progress.weights)
         if self._space.evaluate is not None:
             metrics |= _scores(made.function("evaluate")(model, made.parts))
@@ -258,7 +262,7 @@ def with_metric(metrics: Any, space: Space) -> Any:
     """Add the metric that the space searches for to those it gives, unless it is there already."""
     name = space.metric.removeprefix("val_")
     own_score = space.evaluate is not None and not space.metric.startswith("val_")
-    if name == "loss" or own_score or isinstance(metrics, dict):
+    if name == "loss" or own_score or isinstance(metrics, dict) or not _is_metric(name):
         return metrics
     if metrics is None:
         return [name]
@@ -267,6 +271,16 @@ def with_metric(metrics: Any, space: Space) -> Any:
         return metrics
     known = {"acc": "accuracy", "accuracy": "acc"}
     return metrics if known.get(name) in names else [*metrics, name]
+
+
+def _is_metric(name: str) -> bool:
+    """Whether Keras knows a metric of this name; another may still come from the user's own."""
+    import keras
+
+    try:
+        return name in ("accuracy", "acc", "crossentropy", "ce") or bool(keras.metrics.get(name))
+    except ValueError:
+        return False
 
 
 def ensure_built(model: Any, parts: Parts) -> None:
@@ -289,7 +303,8 @@ def failure(job: Job, error: BaseException) -> Outcome:
     while isinstance(root, BuildError) and root.__cause__ is not None:
         root = root.__cause__
     text = str(error) if isinstance(error, HpsearchError) else where_raised(error)
-    if any(kind.__name__ in OUT_OF_MEMORY for kind in type(root).__mro__):
+    exhausted = any(kind.__name__ in OUT_OF_MEMORY for kind in type(root).__mro__)
+    if exhausted or "RESOURCE_EXHAUSTED" in str(root):  # as XLA's errors say it
         text = f"out of memory: {text}"
     return Outcome(
         job.key,

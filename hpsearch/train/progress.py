@@ -68,7 +68,7 @@ class Progress:
         numbers = _numbers(metrics)
         self.history.append(numbers)
         loss = self._sign * numbers.get(self._metric, math.nan)
-        if self._keep_best and finite(loss) and loss < self._best:
+        if not self._keep_best or (finite(loss) and loss < self._best):
             self._best, self.epoch, self.weights = loss, len(self.history) - 1, weights()
         self._tell(1.0, numbers, epoch=len(self.history) - 1)
         return self.stopping
@@ -104,13 +104,10 @@ def keras_callback(progress: Progress) -> Any:
         """Reports a few times per epoch; Keras's own logs are running means."""
 
         def on_train_begin(self, logs: Any = None) -> None:
-            steps = (self.params or {}).get("steps")
+            self._steps = int((self.params or {}).get("steps") or 0)  # 0 where it is not known
             shares = range(1, REPORTS_PER_EPOCH)
-            self._at = (
-                sorted({math.ceil(steps * k / REPORTS_PER_EPOCH) for k in shares}) if steps else []
-            )
-            self._at = [step for step in self._at if step < (steps or 0)]
-            self._steps = steps
+            wanted = {math.ceil(self._steps * k / REPORTS_PER_EPOCH) for k in shares}
+            self._at = sorted(step for step in wanted if 0 < step < self._steps)
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self._next = list(self._at)

@@ -1,0 +1,5 @@
+"""`python -m hpsearch`."""
+
+from .cli import main
+
+main()

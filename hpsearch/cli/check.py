@@ -1,0 +1,106 @@
+"""`hpsearch check`: what a space is, and whether its models can be built, before any training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import SpaceError
+from .main import only_json, start_keras
+from .run import PLACE
+
+__all__ = ["check_command"]
+
+
+@click.command(
+    "check",
+    epilog="\b\nExamples:\n  hpsearch check digits_mlp\n  hpsearch check my_space.py --json",
+)
+@click.argument("space")
+@PLACE[0]
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check_command(space: str, folder: Path, as_json: bool) -> None:
+    """Build the few points of SPACE that together take every option; train nothing.
+
+    Shows labels, shapes, numbers of weights and branches that can never be reached; fails where a
+    model cannot be built, or no trial would report the metric that is searched for.
+    """
+    with only_json(as_json) as out:
+        start_keras(folder)
+        loaded, found = _surveyed(space)
+        if as_json:
+            out(json.dumps(_as_json(loaded, found)))
+        else:
+            _print(loaded, found)
+    if found.failed:
+        raise SpaceError(f"{len(found.failed)} of the points tried cannot be built; see above.")
+
+
+def _surveyed(target: str) -> tuple[Any, Any]:
+    from ..preflight import first_point, look, survey
+    from ..space import load
+    from ..train import KerasEngine
+
+    loaded = load(target)
+    space = loaded.space
+    engine = KerasEngine(space, 0)
+    look(engine, space, first_point(space, space.parameters))
+    return loaded, survey(engine, space, space.parameters)
+
+
+def _print(loaded: Any, found: Any) -> None:
+    from .tables import print_table
+
+    space = loaded.space
+    goal = "maximize" if space.maximize else "minimize"
+    click.echo(
+        f"{loaded.name} ({space.fingerprint}): {len(space.parameters)} parameters, {goal} {space.metric}\n"
+    )
+    rows = [[label, repr(p.word), _active(p)] for label, p in space.parameters.items()]
+    print_table(["label", "word", "active"], rows)
+    sizes = [item.params for item in found.looks]
+    if sizes:
+        click.echo(
+            f"\n{len(sizes)} points take every option and both ends of every range: "
+            f"{min(sizes):,} to {max(sizes):,} weights."
+        )
+        shapes = sorted({item.output for item in found.looks})
+        click.echo(f"Output {', '.join(shapes)}; reports {', '.join(found.looks[0].metrics)}.")
+    if space.max_params is not None:
+        over = sum(size > space.max_params for size in sizes)
+        click.echo(f"max_params={space.max_params:,} would reject {over} of them.")
+    for label in found.dead:
+        click.echo(f"Never active: {label}. Its conditions exclude each other.")
+    for point, error in found.failed:
+        click.echo(f"\nCannot be built: {error}\n  at {json.dumps(point)}", err=True)
+
+
+def _active(parameter: Any) -> str:
+    if parameter.always:
+        return "always"
+    places = [
+        " and ".join(
+            repr(g.condition) if g.expected is True else f"{g.labels[0]} = {g.expected!r}"
+            for g in place
+        )
+        for place in parameter.places
+    ]
+    return "if " + " or ".join(dict.fromkeys(places))
+
+
+def _as_json(loaded: Any, found: Any) -> dict[str, Any]:
+    space = loaded.space
+    sizes = [item.params for item in found.looks]
+    return {
+        "space": loaded.name,
+        "fingerprint": space.fingerprint,
+        "labels": {label: p.word.describe() for label, p in space.parameters.items()},
+        "points": len(sizes),
+        "params": [min(sizes), max(sizes)] if sizes else None,
+        "metrics": list(found.looks[0].metrics) if found.looks else [],
+        "dead": found.dead,
+        "failed": [{"point": point, "error": error} for point, error in found.failed],
+    }

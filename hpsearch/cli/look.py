@@ -1,0 +1,190 @@
+"""`hpsearch list`, `show` and `export`: what the studies hold. Reading needs no lock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import StudyError
+from .run import PLACE, which_study
+
+__all__ = ["export_command", "list_command", "show_command"]
+
+FOLDER = PLACE[0]
+
+
+def read(folder: Path, name: str | None) -> tuple[str, dict[str, Any], list[Any], dict[Any, str]]:
+    """A study's name, settings, latest attempts and MLflow runs."""
+    from ..store import Store
+
+    found = which_study(folder, name)
+    with Store.open(folder / "studies", found, write=False) as store:
+        trials = list({trial.number: trial for trial in store.trials()}.values())
+        return found, store.settings, trials, store.run_ids()
+
+
+@click.command("list", epilog="\b\nExamples:\n  hpsearch list\n  hpsearch list --json")
+@FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def list_command(folder: Path, as_json: bool) -> None:
+    """List the studies, the latest first."""
+    from ..store import studies
+    from ..study import best_of, value_text
+    from .tables import print_table, when
+
+    rows: list[dict[str, Any]] = []
+    for name in studies(folder / "studies"):
+        _, settings, trials, _ = read(folder, name)
+        best = best_of(trials, maximize=settings["direction"] == "maximize")
+        rows.append(
+            {
+                "study": name,
+                "space": settings["space"],
+                "objective": f"{settings['direction']} {settings['metric']}",
+                "best": None if best is None else best.value,
+                "trials": len(trials),
+                "begun": min((trial.started for trial in trials), default=None),
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows))
+    elif not rows:
+        click.echo(f"There is no study in {folder}/. Start one: hpsearch run digits_mlp -n 20")
+    else:
+        cells = [
+            [r["trials"], value_text(r["best"]), r["study"], r["objective"], when(r["begun"])]
+            for r in rows
+        ]
+        print_table(["trials", "best", "study", "objective", "begun"], cells, right=2)
+
+
+@click.command(
+    "show",
+    epilog="\b\nExamples:\n  hpsearch show\n  hpsearch show digits_mlp-1 --all\n"
+    "  hpsearch show digits_mlp-1 12",
+)
+@click.argument("study", required=False)
+@click.argument("number", required=False, type=int)
+@FOLDER
+@click.option("--all", "every", is_flag=True, help="Show every trial, not the best 20.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show_command(
+    study: str | None, number: int | None, folder: Path, every: bool, as_json: bool
+) -> None:
+    """Show STUDY, by default the latest, or trial NUMBER of it."""
+    from ..trial import to_json
+
+    if study is not None and study.isdigit() and number is None:
+        study, number = None, int(study)
+    name, settings, trials, runs = read(folder, study)
+    if number is None:
+        if as_json:
+            click.echo(to_json({"study": name, "trials": trials}))
+        else:
+            _show_study(name, settings, trials, every)
+        return
+    found = [trial for trial in trials if trial.number == number]
+    if not found:
+        last = max((trial.number for trial in trials), default=None)
+        raise StudyError(f"Study {name!r} has no trial {number}; its last is {last}.")
+    if as_json:
+        click.echo(to_json(found[0]))
+    else:
+        _show_trial(name, found[0], runs.get((number, found[0].attempt)))
+
+
+def _show_study(name: str, settings: dict[str, Any], trials: list[Any], every: bool) -> None:
+    from ..study import best_of, value_text
+    from .tables import metrics_text, point_lines, print_table, trial_row
+
+    maximize = settings["direction"] == "maximize"
+    best = best_of(trials, maximize=maximize)
+    click.echo(
+        f"Study {name}: {settings['direction']} {settings['metric']}, space {settings['space']} "
+        f"({settings['fingerprint']}), {settings['algo']}, seed {settings['seed']}"
+    )
+    if best is not None:
+        click.echo(f"Best: {value_text(best.value)} in trial {best.number}")
+        for line in point_lines(best.point):
+            click.echo(f"  {line}")
+    if settings.get("test"):
+        click.echo(
+            f"On the test data (trial {settings['tested']}): {metrics_text(settings['test'])}"
+        )
+    sign = -1 if maximize else 1
+    ranked = sorted(trials, key=lambda t: (t.value is None, sign * (t.value or 0), t.number))
+    shown = ranked if every else ranked[:20]
+    click.echo("")
+    columns = ["trial", settings["metric"], "status", "seconds", "point or error"]
+    print_table(columns, [trial_row(trial) for trial in shown], right=2)
+    if len(shown) < len(trials):
+        click.echo(f"… and {len(trials) - len(shown)} more: hpsearch show {name} --all")
+
+
+def _show_trial(name: str, trial: Any, run_id: str | None) -> None:
+    from ..study import value_text
+    from .tables import point_lines, print_table, when
+
+    click.echo(f"Trial {trial.number} of {name}: {trial.status.value}, {value_text(trial.value)}")
+    rows = {
+        "source": f"{trial.source} {trial.name or ''}".strip(),
+        "attempt": trial.attempt + 1,
+        "seed": trial.seed,
+        "started": when(trial.started),
+        "seconds": "" if trial.seconds is None else f"{trial.seconds:.2f}",
+        "MLflow run": run_id or "not delivered",
+    }
+    if trial.outcome is not None:
+        rows |= {"weights": trial.outcome.params, "kept epoch": trial.outcome.epoch}
+    for key, value in rows.items():
+        click.echo(f"  {key:<11} {'' if value is None else value}")
+    for line in point_lines(trial.point):
+        click.echo(f"  {line}")
+    outcome = trial.outcome
+    if outcome is not None and outcome.history:
+        names = list(outcome.history[-1])
+        cells = [[i, *(value_text(e.get(n)) for n in names)] for i, e in enumerate(outcome.history)]
+        print_table(["epoch", *names], cells, right=1 + len(names))
+    if trial.error:
+        click.echo(trial.error)
+    if outcome is not None and outcome.traceback:
+        click.echo(outcome.traceback)
+
+
+@click.command(
+    "export",
+    epilog="\b\nExamples:\n  hpsearch export -o trials.csv\n"
+    "  hpsearch export digits_mlp-1 -o trials.json",
+)
+@click.argument("study", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A .csv or .json file. [default: CSV on standard output]",
+)
+@FOLDER
+def export_command(study: str | None, output: Path | None, folder: Path) -> None:
+    """Write every trial of STUDY, by default the latest, as CSV or JSON."""
+    from ..record.content import trials_csv
+    from ..trial import to_json
+
+    name, settings, trials, _ = read(folder, study)
+    if output is not None and output.suffix not in (".csv", ".json"):
+        raise StudyError(f"export writes .csv or .json files, got {output.name!r}.")
+    if output is not None and output.suffix == ".json":
+        text = to_json({"study": name, "settings": settings, "trials": trials}) + "\n"
+    else:
+        text = trials_csv(trials, settings["labels"])
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"{output} cannot be written: {error.strerror}.") from None
+    click.echo(f"{len(trials)} trials of {name} are in {output}.")

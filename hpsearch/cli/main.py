@@ -1,0 +1,148 @@
+"""The command `hpsearch`: the group, how errors are shown, and where output goes.
+
+Every command imports what it needs inside itself: `hpsearch --help` loads none of the heavy
+libraries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import HpsearchError
+
+__all__ = ["BAD_INPUT", "INTERRUPTED", "NO_SUCCESS", "Commands", "cli", "main"]
+
+BAD_INPUT, NO_SUCCESS, INTERRUPTED = 2, 3, 130
+
+COMMANDS = {
+    "run": "run",
+    "resume": "run",
+    "check": "check",
+    "list": "look",
+    "show": "look",
+    "best": "best",
+    "export": "look",
+    "predict": "best",
+    "ui": "serve",
+    "spaces": "start",
+    "new": "start",
+}
+"""Each command with the module of this package that holds it, in the order of `--help`."""
+
+
+class Commands(click.Group):
+    """Loads a command's module only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        import importlib
+
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[name]}", __package__)
+        found: click.Command = getattr(module, f"{name}_command")
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from ..errors import nearest
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            ctx.fail(f"There is no command {args[0]!r}. {nearest(args[0], COMMANDS)}")
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  hpsearch run digits_mlp --max-trials 20 --seed 1
+  hpsearch new my_space.py      # then: hpsearch check my_space.py
+  hpsearch ui""",
+)
+@click.version_option(package_name="hpsearch", message="hpsearch %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Find the hyperparameters of a Keras model; keep the record in MLflow.
+
+    A search space is a Python file with a Keras model whose choices stand in place. Studies,
+    models and the MLflow store live in the folder mlruns/.
+    """
+    ctx.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Run the command line; exit codes are 0, 2 bad input, 3 no trial succeeded, 130 interrupted."""
+    debug = "--debug" in sys.argv
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            cli.main(args=_arguments(), prog_name="hpsearch", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code if error.exit_code != 1 else BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except HpsearchError as error:
+        fail(str(error), debug)
+    except Exception as error:
+        fail(f"{type(error).__name__}: {error}", debug)
+
+
+def _arguments() -> list[str]:
+    """`--debug` is taken anywhere on the line."""
+    rest = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    return ["--debug", *rest] if len(rest) < len(sys.argv) - 1 else rest
+
+
+def fail(text: str, debug: bool) -> None:
+    """Print one message of at most six lines, or the traceback, and exit with 2."""
+    if debug:
+        traceback.print_exc()
+    lines = [line for line in text.strip().splitlines() if line.strip()][:6]
+    click.echo("Error: " + "\n  ".join(lines), err=True)
+    sys.exit(BAD_INPUT)
+
+
+@contextlib.contextmanager
+def only_json(wanted: bool) -> Iterator[Any]:
+    """Yield a function that writes to standard output; with `wanted` nothing else gets there.
+
+    Prints of Keras, MLflow, C++ code and the user's space go to standard error meanwhile.
+    """
+    if not wanted:
+        yield click.echo
+        return
+    sys.stdout.flush()
+    out = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield lambda text: os.write(out, (text + "\n").encode())
+    finally:
+        sys.stdout.flush()
+        os.dup2(out, 1)
+        os.close(out)
+
+
+def start_keras(folder: Path) -> None:
+    """Import Keras with its backend's start-up lines in ``mlruns/startup.log``."""
+    from ..train.startup import import_keras
+
+    import_keras(folder / "startup.log")

@@ -1,0 +1,246 @@
+"""`hpsearch run` and `hpsearch resume`: a search, its progress, and what it found."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import PointError, SearchStopped, StudyError
+from .main import NO_SUCCESS, only_json, start_keras
+
+__all__ = ["resume_command", "run_command"]
+
+
+def _other_name(wanted: str) -> Callable[..., Any]:
+    def refuse(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if value is not None:
+            raise click.UsageError(f"{param.opts[0]} is --{wanted} here.")
+
+    return refuse
+
+
+def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    from ..study.options import seconds_of
+
+    try:
+        return None if value is None else seconds_of(value)
+    except StudyError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _fixed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    fixed = {}
+    for text in values:
+        label, equals, value = text.partition("=")
+        if not equals or not label:
+            raise click.BadParameter(f"write label=value, got {text!r}.")
+        try:
+            fixed[label] = json.loads(value)
+        except json.JSONDecodeError:
+            fixed[label] = value
+    return fixed
+
+
+def _points(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    from ..study.options import read_points
+
+    try:
+        return [point for text in values for point in read_points(text)]
+    except PointError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+BUDGET = [
+    click.option("-n", "--max-trials", type=int, metavar="N", help="The study's total of finished, failed and pruned trials. 50 where no budget is given."),
+    click.option("--timeout", callback=_duration, metavar="TIME", help="Seconds, or 90s, 30m, 2h; the running trial ends at its next report."),
+    click.option("--target", type=float, metavar="VALUE", help="Stop when a trial reaches this value."),
+    click.option("--no-progress", type=int, metavar="N", help="Stop after N trials without a better one."),
+    click.option("--max-consecutive-failures", type=int, default=20, show_default=True, metavar="N", help="Stop after N failures in a row."),
+    click.option("--enqueue", multiple=True, callback=_points, metavar="JSON|FILE", help="Points to run first, as a JSON object or a file of them; missing labels are suggested."),
+    click.option("--keep-models", type=int, metavar="K", help="Keep and log the models of the K best trials. [default: 1]"),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output and nothing else."),
+    click.option("--max-evals", hidden=True, callback=_other_name("max-trials"), expose_value=False),
+    click.option("--n-trials", hidden=True, callback=_other_name("max-trials"), expose_value=False),
+]  # fmt: skip
+PLACE = [
+    click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("mlruns"), show_default=True, help="Where studies and the default MLflow store live."),
+    click.option("--tracking-uri", metavar="URI", help="MLflow's store. [default: MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db]"),
+]  # fmt: skip
+
+
+def _with(options: list[Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  hpsearch run digits_mlp --max-trials 20 --seed 1
+  hpsearch run my_space.py --timeout 2h --algo random
+  hpsearch run my_space.py --fix model.dense.units=64 --enqueue '{"optimizer": "adam"}'
+  hpsearch run my_space.py --study tonight --resume --json > result.json""",
+)
+@click.argument("space")
+@_with(BUDGET)
+@click.option("--seed", type=int, metavar="N", help="Makes a sequential search repeatable.")
+@click.option(
+    "--algo",
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="auto, tpe, random, anneal, qmc or grid.",
+)
+@click.option(
+    "--grid-steps",
+    type=int,
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Values that grid takes from a range without steps.",
+)
+@click.option(
+    "--fix",
+    multiple=True,
+    callback=_fixed,
+    metavar="LABEL=VALUE",
+    help="Fix a parameter wherever it is active.",
+)
+@click.option(
+    "--study", metavar="NAME", help="The study's name. [default: the space's and the next number]"
+)
+@click.option("--resume", is_flag=True, help="Go on with the study if it exists.")
+@click.option(
+    "--experiment",
+    metavar="NAME",
+    help="MLflow's experiment. [default: MLFLOW_EXPERIMENT_NAME, else the space's name]",
+)
+@click.option("--check/--no-check", default=True, help="Try one point before the search starts.")
+@_with(PLACE)
+def run_command(space: str, as_json: bool, keep_models: int | None, **given: Any) -> None:
+    """Search SPACE: a ready space's name, or a Python file with a variable `space`."""
+    given["keep_models"] = 1 if keep_models is None else keep_models
+    with only_json(as_json) as out:
+        _search(space, given, as_json, out)
+
+
+@click.command(
+    "resume",
+    epilog="""\b
+Examples:
+  hpsearch resume                          # the latest study
+  hpsearch resume digits_mlp-1 --max-trials 40
+  hpsearch resume tonight --timeout 1h""",
+)
+@click.argument("study", required=False)
+@_with(BUDGET)
+@_with(PLACE)
+def resume_command(
+    study: str | None, as_json: bool, folder: Path, tracking_uri: str | None, **given: Any
+) -> None:
+    """Go on with STUDY, by default the latest, from its record. --max-trials is its total."""
+    from ..store import Store
+
+    name = which_study(folder, study)
+    with Store.open(folder / "studies", name, write=False) as store:
+        settings = store.settings
+    if settings.get("source") is None:
+        raise StudyError(
+            f"Study {name!r} was begun by a script. Run the script again with "
+            f"study={name!r}, resume=True."
+        )
+    options = {**settings["budget"], **{k: v for k, v in given.items() if v not in (None, [])}}
+    options["enqueue"] = [*settings.get("enqueue", []), *given["enqueue"]]
+    kept = ("algo", "grid_steps", "fix", "keep_models", "experiment")
+    options = {key: settings[key] for key in kept if key in settings} | options
+    options["tracking_uri"] = tracking_uri or settings.get("tracking_uri")
+    options |= {"study": name, "resume": True, "folder": folder}
+    with only_json(as_json) as out:
+        _search(settings["target"], options, as_json, out)
+
+
+def which_study(folder: Path, name: str | None) -> str:
+    """The study that was asked for, or the latest."""
+    from ..errors import nearest
+    from ..store import studies
+
+    found = studies(folder / "studies")
+    if not found:
+        raise StudyError(
+            f"There is no study in {folder}/. Start one: `hpsearch run digits_mlp --max-trials 20`."
+        )
+    if name is None:
+        return found[0]
+    if name not in found:
+        raise StudyError(f"There is no study {name!r} in {folder}/. {nearest(name, found)}")
+    return name
+
+
+def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[str], Any]) -> None:
+    from ..study import Session, options_from, problem_of
+    from .progress import watcher
+
+    options = options_from(given)
+    start_keras(options.folder)
+    problem = problem_of(target)
+    watch = watcher()
+    command = shlex.join(["hpsearch", *sys.argv[1:]])
+    with Session(problem, options, watch, command=command) as session:
+        _announce(session, watch)
+        try:
+            result = session.run()
+        except KeyboardInterrupt:
+            _interrupted(session)
+            raise
+        except SearchStopped as error:
+            result = session.result(str(error))
+            click.echo(f"Error: {error}", err=True)
+        if as_json:
+            out(json.dumps(result.as_json(), allow_nan=False))
+        else:
+            from .tables import print_result
+
+            print_result(session, result)
+    if result.best is None:
+        raise click.exceptions.Exit(NO_SUCCESS)
+
+
+def _announce(session: Any, watch: Any) -> None:
+    options, count = session.options, len(session.problem.parameters)
+    budget = f"{options.total} trials" if options.total else "until its budget is used up"
+    watch.note(
+        f"Study {session.store.name}: {count} parameters, {session.problem.direction} "
+        f"{session.problem.metric}, {options.algorithm}, seed {session.seed}, {budget}."
+    )
+    if options.algo == "auto":
+        watch.note("algo auto is tpe until hpsearch has an algorithm of its own.")
+    if options.max_trials is None and options.total is not None:
+        watch.note(f"No budget was given: {options.total} trials. Others: --max-trials, --timeout.")
+    if options.algorithm == "grid":
+        from ..suggest import grid_size
+
+        fixed = session.problem.parameters.with_fixed(options.fix)
+        size = grid_size(fixed, options.grid_steps)
+        watch.note(f"The grid has {size if size is not None else 'more than 1,000,000'} points.")
+
+
+def _interrupted(session: Any) -> None:
+    counts = session.result().counts
+    click.echo(
+        f"Interrupted after {counts['total']} trials; all are kept. "
+        f"Go on with: hpsearch resume {session.store.name}",
+        err=True,
+    )

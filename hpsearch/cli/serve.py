@@ -1,0 +1,51 @@
+"""`hpsearch ui`: MLflow's pages, on this machine only, opening on the latest study."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import click
+
+from ..errors import StudyError
+from .run import PLACE
+
+__all__ = ["ui_command"]
+
+
+@click.command("ui", epilog="\b\nExamples:\n  hpsearch ui\n  hpsearch ui --port 5050")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@PLACE[0]
+@PLACE[1]
+def ui_command(host: str, port: int, folder: Path, tracking_uri: str | None) -> None:
+    """Serve MLflow's pages for the studies of this folder, until Ctrl-C."""
+    from .. import record
+    from ..store import Store, studies
+
+    uri = record.tracking_uri(tracking_uri, folder)
+    if uri.startswith(("http:", "https:")):
+        click.echo(f"A server answers already: {record.without_passwords(uri)}")
+        return
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        raise StudyError(
+            f"hpsearch ui listens on this machine only, got --host {host}: MLflow's pages have no "
+            "login. To share them run `mlflow server` with its authentication behind TLS."
+        )
+    command, variables = record.ui_command(uri, host, port)
+    found = studies(folder / "studies")
+    link = None
+    if found:
+        with Store.open(folder / "studies", found[0], write=False) as store:
+            link = store.settings.get("link")
+    click.echo(f"Opening MLflow; the latest study is at http://{host}:{port}/{link or ''}")
+    try:
+        ended = subprocess.run(command, env={**os.environ, **variables}, check=False)
+    except KeyboardInterrupt:
+        return
+    if ended.returncode not in (0, 130, -2):
+        raise StudyError(
+            f"MLflow's server ended with code {ended.returncode}. "
+            f"Is port {port} taken? Give another: hpsearch ui --port {port + 1}"
+        )

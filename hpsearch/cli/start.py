@@ -1,0 +1,71 @@
+"""`hpsearch spaces` and `new`: the ready spaces, and a file to start from."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import click
+
+from ..errors import SpaceError
+
+__all__ = ["new_command", "spaces_command"]
+
+TEMPLATE = '''"""A search space: run it with `hpsearch run {name}`."""
+
+from sklearn.datasets import load_digits
+
+from hpsearch import Data, Fit, Space, choice, given, loguniform, maybe, uniform
+from hpsearch.keras import Sequential, layers, optimizers
+
+x, y = load_digits(return_X_y=True)  # your data: x has n rows, y a class for each
+
+space = Space(
+    data=Data((x[:1500] / 16, y[:1500]), validation=0.2, test=(x[1500:] / 16, y[1500:])),
+    model=Sequential([
+        layers.Dense(choice([32, 64, 128]), activation=choice(["relu", "tanh"])),
+        maybe(layers.Dropout(uniform(0, 0.5))),
+        layers.Dense(given.classes, activation="softmax"),
+    ]),
+    optimizer=choice({{
+        "adam": optimizers.Adam(loguniform(1e-4, 1e-1)),
+        "sgd": optimizers.SGD(loguniform(1e-3, 1), momentum=uniform(0, 0.95)),
+    }}),
+    loss="sparse_categorical_crossentropy",
+    fit=Fit(batch_size=choice([32, 64, 128]), epochs=10),
+    maximize="val_accuracy",
+)
+'''
+
+
+@click.command("spaces", epilog="\b\nExamples:\n  hpsearch spaces\n  hpsearch run digits_mlp -n 20")
+def spaces_command() -> None:
+    """List the ready spaces with what each is about."""
+    from ..space import ready_spaces
+    from .tables import print_table
+
+    rows = []
+    for name, path in ready_spaces().items():
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        rows.append([name, text.splitlines()[0] if text else "", str(path)])
+    print_table(["space", "about", "file"], rows)
+
+
+@click.command(
+    "new", epilog="\b\nExamples:\n  hpsearch new my_space.py\n  hpsearch check my_space.py"
+)
+@click.argument("file", type=click.Path(path_type=Path))
+def new_command(file: Path) -> None:
+    """Write FILE, a small space that runs, to change into your own."""
+    if file.suffix != ".py":
+        raise SpaceError(
+            f"A space is a Python file, got {file.name!r}. Write `hpsearch new {file}.py`."
+        )
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(TEMPLATE.format(name=file))
+    except FileExistsError:
+        raise SpaceError(f"{file} is there already. Give another name.") from None
+    except OSError as error:
+        raise SpaceError(f"{file} cannot be written: {error.strerror}.") from None
+    click.echo(f"Wrote {file}. Next: hpsearch check {file}, then hpsearch run {file} -n 20")

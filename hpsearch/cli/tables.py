@@ -1,0 +1,108 @@
+"""What the commands print on standard output: results, studies and trials as text."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ..study import Result, value_text
+from ..trial import Status, Trial
+from .progress import duration_text
+
+__all__ = ["point_lines", "print_result", "print_table", "when", "whole"]
+
+
+def print_result(session: Any, result: Result) -> None:
+    """The end of a search: the best, the baselines, the test score, and where to go on."""
+    counts = result.counts
+    click.echo(
+        f"\n{counts['total']} trials in {duration_text(result.seconds)}: {counts['finished']} "
+        f"finished, {counts['failed']} failed. Stopped: {result.ended_by}."
+    )
+    best = result.best
+    if best is None:
+        click.echo("No trial succeeded. See: hpsearch show " + result.study)
+    else:
+        click.echo(
+            f"Found {result.metric} {value_text(best.value)} in trial {best.number}"
+            f"{against(result)}."
+        )
+        for line in point_lines(best.point):
+            click.echo(f"  {line}")
+        if best.test:
+            click.echo(f"On the test data: {metrics_text(best.test)}.")
+    _print_ways_on(session, result)
+
+
+def against(result: Result) -> str:
+    """The baselines beside the best, in words."""
+    told = [
+        f"baseline {trial.name} {value_text(trial.value)}"
+        if trial.status is Status.OK
+        else f"baseline {trial.name} {trial.status.value}"
+        for trial in result.trials
+        if trial.source == "baseline"
+    ]
+    return f"; {', '.join(told)}" if told else ""
+
+
+def _print_ways_on(session: Any, result: Result) -> None:
+    from ..record import ui_line
+
+    click.echo("")
+    if result.best is not None and session.problem.space is not None:
+        click.echo(f"The winner as plain Keras:  hpsearch best {result.study} --code")
+    click.echo("Look at it in MLflow:       hpsearch ui")
+    click.echo(f"  or                        {ui_line(session.uri)}")
+    if result.link:
+        click.echo(f"  page                      {result.link}")
+
+
+def point_lines(point: Mapping[str, Any]) -> list[str]:
+    """A point, a label a line, values aligned."""
+    width = max((len(label) for label in point), default=0)
+    return [f"{label:<{width}}  {whole(value)}" for label, value in point.items()]
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value_text(value)}" for name, value in metrics.items())
+
+
+def whole(value: Any) -> str:
+    """A value of a point as text, floats to six digits that count."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: int = 0) -> None:
+    """A table without frames; the first `right` columns hold numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i < right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell).replace("[", "\\[") for cell in row))
+    Console(highlight=False).print(table)
+
+
+def when(seconds: float | None) -> str:
+    """A time in the local zone, to the minute."""
+    if seconds is None:
+        return ""
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def trial_row(trial: Trial, run_id: str | None = None) -> list[str]:
+    """One trial for a table: number, value, status, seconds, and its point in brief."""
+    brief = ", ".join(f"{k.rpartition('.')[2]}={_short(v)}" for k, v in trial.point.items())
+    name = f"{trial.name}: " if trial.name else ""
+    text = f"{name}{brief}" if trial.error is None else f"{name}{trial.error}"
+    seconds = "" if trial.seconds is None else f"{trial.seconds:.1f}"
+    return [str(trial.number), value_text(trial.value), trial.status.value, seconds, text]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,41 @@
+"""Importing Keras quietly: the backend's start-up lines go to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["import_keras"]
+
+
+def import_keras(log: Path) -> None:
+    """Import Keras and make its first tensor, writing what that prints to `log`.
+
+    TensorFlow writes from C++ straight to the file descriptor, before its own settings are read,
+    so the descriptor itself is turned away meanwhile. An exception passes through.
+    """
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _standard_error_in(log):
+        import keras
+
+        keras.ops.zeros(1)
+
+
+@contextlib.contextmanager
+def _standard_error_in(log: Path) -> Iterator[None]:
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
