@@ -249,7 +249,7 @@ class Session:
                     functools.partial(self._restore, trial, compiled=False),
                     self._sample(trial),
                     register=trial.number == best.number,
-                    metrics=self.store.settings.get("test"),
+                    metrics=self.store.settings.get("test") if trial.number == best.number else None,
                 )
             except (HpsearchError, OSError, ValueError) as error:
                 self._watcher.note(f"The model of trial {trial.number} is not in MLflow: {error}")

@@ -1,0 +1,280 @@
+"""The file a study lives in: its folder, its lock, its connections, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from hpsearch.errors import StudyError
+
+__all__ = ["Database"]
+
+_APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
+_VERSION = 1
+_WAIT = 10.0  # seconds to wait for another connection's write
+_SCHEMA = """
+CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE trials (
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    value REAL,
+    started REAL NOT NULL,
+    ended REAL,
+    source TEXT NOT NULL,
+    name TEXT,
+    seed INTEGER NOT NULL,
+    point TEXT NOT NULL,
+    outcome TEXT,
+    PRIMARY KEY (number, attempt)
+);
+CREATE INDEX trials_by_value ON trials (status, value);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL
+);
+CREATE TABLE runs (
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (number, attempt)
+);
+"""
+
+
+class Database:
+    """The SQLite file of one study, open for one writing process or for reading.
+
+    Every thread gets a connection of its own. What SQLite and the file system raise becomes
+    StudyError, with what to do about it.
+
+    Attributes:
+        ended: how many ended trials the lock file speaks of; see `remember`.
+    """
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        self.file = folder / "study.db"
+        self.ended = 0
+        self._folder = folder
+        self._name = folder.name
+        self._write = write
+        self._connections: list[sqlite3.Connection] = []
+        self._local = threading.local()
+        self._guard = threading.Lock()
+        self._lock: int | None = None
+        self._closed = False
+
+    def create(self, settings: str) -> None:
+        """Make the folder and in it a new study with these settings, as JSON; then as `open`."""
+        with self.translated(), self._closed_on_error():
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._refuse_existing()
+            self._take_lock()
+            self._refuse_existing()  # another process may have made it in between
+            self._make(settings)
+            self._check()
+
+    def open(self) -> None:
+        """Take the lock, if it is to be written, and refuse a file that is damaged or not ours."""
+        with self.translated(), self._closed_on_error():
+            if self._write:
+                self._take_lock()
+            self._check()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if self._closed:
+            raise StudyError(
+                f"A study is used until it is closed, and {self._name!r} is closed. Open it again."
+            )
+        if connection is None:
+            mode = "rw" if self._write else "ro"
+            connection = sqlite3.connect(
+                f"{self.file.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=_WAIT,
+                isolation_level=None,  # transactions are written out, below
+                check_same_thread=False,  # `close` may come from another thread
+            )
+            connection.execute("PRAGMA synchronous = FULL")
+            with self._guard:
+                self._connections.append(connection)
+            self._local.connection = connection
+        return connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what the block does as a whole, or nothing of it."""
+        if not self._write:
+            raise StudyError(
+                f"Study {self._name!r} was opened for reading, and this would change it. "
+                "Open it with write=True."
+            )
+        with self.translated():
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have rolled it back already
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the errors of the database and of the file system into StudyError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explain(str(error)) from error
+        except OSError as error:
+            raise self._explain(error.strerror or str(error)) from error
+        except json.JSONDecodeError as error:
+            raise self._damaged(str(error)) from error
+
+    def _explain(self, reason: str) -> StudyError:
+        where = f"study {self._name!r} ({self.file})"
+        reason = reason.rstrip(".")
+        low = reason.lower()
+        if "full" in low or "no space" in low:
+            return StudyError(
+                f"A trial is stored before the search goes on, and there is no space left to write "
+                f"{where}: {reason}. Free some, then `hpsearch resume {self._name}`."
+            )
+        if "readonly" in low or "read-only" in low or "permission" in low:
+            return StudyError(
+                f"A study's folder must be writable, and {where} is not: {reason}. "
+                "Change its permissions, or choose another folder."
+            )
+        if any(word in low for word in ("malformed", "not a database", "no such", "decode")):
+            return self._damaged(reason)
+        return StudyError(f"Cannot use {where}: {reason}. Nothing was lost; try again.")
+
+    def _damaged(self, reason: str) -> StudyError:
+        return StudyError(
+            f"A study is used only if it is whole, and the database of study {self._name!r} "
+            f"({self.file}) is damaged: {reason}. Nothing was changed. Restore the file from a "
+            "copy, or move the folder away and start a new study."
+        )
+
+    def remember(self, ended: int) -> None:
+        """Write beside the database how many trials have ended, so that a loss is noticed.
+
+        SQLite drops whatever follows a damaged place in its write-ahead log without a word.
+        """
+        self.ended = ended
+        if self._lock is not None:
+            os.pwrite(self._lock, f"{ended:<20d}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Close every connection and let go of the lock. May be called twice."""
+        with self._guard:
+            self._closed = True
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @contextlib.contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_lock(self) -> None:
+        """Hold the study until this process ends, however it ends."""
+        self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise StudyError(
+                f"One process at a time runs a study, and another one is running {self._name!r}. "
+                f"Wait for it or stop it; `hpsearch show {self._name}` works meanwhile."
+            ) from error
+        text = os.pread(self._lock, 32, 0).strip()
+        self.ended = int(text) if text.isdigit() else 0
+
+    def _refuse_existing(self) -> None:
+        if self.file.exists():
+            raise StudyError(
+                f"A new study needs a new name; {self._name!r} exists in {self._folder.parent}. "
+                f"Write `hpsearch resume {self._name}` to go on with it, or choose another name."
+            )
+
+    def _make(self, settings: str) -> None:
+        # Built under another name: a crash in the middle leaves no half-made study. The journal
+        # files get the permissions of the database.
+        draft = self._folder / f"study.db.{uuid.uuid4().hex}"
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = sqlite3.connect(draft, isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN")
+            for statement in _SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO study VALUES (?, ?)", (uuid.uuid4().hex, settings))
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+        draft.rename(self.file)
+        _sync(self._folder)
+        self.remember(0)
+
+    def _check(self) -> None:
+        """Refuse a database that is damaged, shortened, or not ours."""
+        connection = self.connection()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if application == _APPLICATION and version != _VERSION:
+            raise StudyError(
+                f"This hpsearch reads studies of format {_VERSION}; {self.file} has format "
+                f"{version}. Use the version of hpsearch that made it, or start a new study."
+            )
+        if application != _APPLICATION:
+            raise self._damaged("its header has no mark of a study")
+        if self._write:
+            found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+            if found != ["ok"]:
+                raise self._damaged(found[0].replace("*** in database main ***\n", "").rstrip("."))
+            self._refuse_shortened(connection)
+
+    def _refuse_shortened(self, connection: sqlite3.Connection) -> None:
+        (ended,) = connection.execute("SELECT count(ended) FROM trials").fetchone()
+        if ended < self.ended:
+            raise StudyError(
+                f"The database of study {self._name!r} is damaged: it has {ended} of the "
+                f"{self.ended} trials that ended. Restore {self.file} and {self.file.name}-wal, "
+                f"or delete {self._folder / 'lock'} to go on without the others."
+            )
+        self.ended = ended
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in `folder` last through a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,313 @@
+"""The study store: every trial of a study in one SQLite file, committed before anything else.
+
+A study lives in a folder of its own with its database, its lock and the files of its trials. The
+database is the truth about the study; MLflow is its projection, so the database also holds an
+outbox: references to what MLflow has not been told yet (see `hpsearch.record`).
+
+One driver writes to a study at a time: it holds an operating-system lock that dies with its
+process. Reading needs no lock. A `Store` may be used from several threads; each of them gets a
+connection of its own, so that the logger never makes the driver wait for its reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from hpsearch.errors import StudyError, nearest
+from hpsearch.store.database import Database
+from hpsearch.trial import Key, Outcome, Status, Trial, finite, from_json, to_json
+
+__all__ = ["PARENT", "Parcel", "Store", "check_name", "studies"]
+
+PARENT = (-1, -1)
+"""Stands for the study itself where a trial's (number, attempt) is asked."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_COLUMNS = "number, attempt, status, started, ended, source, name, seed, point, outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Something that MLflow has not been told yet; the content is read from the store.
+
+    Attributes:
+        kind: ``"start"`` or ``"end"`` of a trial; for the study itself (number and attempt -1)
+            ``"study"`` (its settings changed) or ``"finish"``.
+    """
+
+    id: int
+    kind: str
+    number: int
+    attempt: int
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a study, which is also the name of its folder.
+
+    Raises:
+        StudyError: it is not 1 to 100 of the letters a-z, digits, ``.``, ``_`` and ``-``,
+            beginning with a letter or digit.
+    """
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    came = ascii(name) if len(ascii(name)) <= 60 else f"{ascii(name)[:50]}... ({len(name)} long)"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", str(name)).strip("-._")[:40]
+    raise StudyError(
+        "A study's name has 1 to 100 characters out of letters a-z, digits, '.', '_' and '-', "
+        f"and begins with a letter or digit; got {came}. Write, say, {safe or 'study-1'!r}."
+    )
+
+
+class Store:
+    """One study on disk. Made by `create` and `open`; close it, or use it in a ``with``.
+
+    Every method but `close` raises StudyError where the database cannot be read or written (disk
+    full, no permission, damaged); what was committed before stays.
+
+    Attributes:
+        folder: the study's folder; files of its trials may be put beside the database.
+        name: the study's name.
+        id: 32 hexadecimal digits, drawn when the study was created.
+    """
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.id = ""
+        self._database = Database(folder, write=write)
+
+    @classmethod
+    def create(cls, root: Path, name: str, settings: Mapping[str, Any]) -> Store:
+        """Create the study `name` in ``root/name`` and open it for writing.
+
+        Args:
+            settings: JSON values; see `hpsearch.record.Settings` for those that MLflow shows.
+
+        Raises:
+            StudyError: the name is not legal, the study exists, or it cannot be written.
+        """
+        store = cls(Path(root) / check_name(name), write=True)
+        store._database.create(to_json(settings))
+        store._learn_id()
+        return store
+
+    @classmethod
+    def open(cls, root: Path, name: str, *, write: bool) -> Store:
+        """Open an existing study, for one writer or for any number of readers.
+
+        Raises:
+            StudyError: there is no such study, another driver runs it, or it is damaged or of
+                another version of hpsearch.
+        """
+        store = cls(Path(root) / check_name(name), write=write)
+        if not store._database.file.is_file():
+            raise StudyError(
+                f"There is no study {name!r} in {root}. {nearest(name, studies(Path(root)))}"
+            )
+        store._database.open()
+        store._learn_id()
+        return store
+
+    def _learn_id(self) -> None:
+        with self._database.translated():
+            row = self._database.connection().execute("SELECT id FROM study").fetchone()
+        (self.id,) = row
+
+    # What the study is
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The study's settings as they stand on disk."""
+        with self._database.translated():
+            row = self._database.connection().execute("SELECT settings FROM study").fetchone()
+        settings: dict[str, Any] = from_json(row[0])
+        return settings
+
+    def update(self, **settings: Any) -> None:
+        """Replace or add these top-level settings."""
+        with self._database.transaction() as connection:
+            old = from_json(connection.execute("SELECT settings FROM study").fetchone()[0])
+            connection.execute("UPDATE study SET settings = ?", (to_json({**old, **settings}),))
+
+    # Trials
+
+    def start(self, trial: Trial) -> None:
+        """Commit the start of an attempt at a trial, before it is given to an executor.
+
+        Raises:
+            StudyError: this attempt at this trial was started before.
+        """
+        row: tuple[Any, ...] = (trial.number, trial.attempt, Status.RUNNING.value, trial.started)
+        row += (trial.source, trial.name, trial.seed, to_json(trial.point))
+        with self._database.transaction() as connection:
+            try:
+                connection.execute(
+                    "INSERT INTO trials (number, attempt, status, started, source, name, seed,"
+                    " point) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+            except sqlite3.IntegrityError as error:
+                raise StudyError(
+                    f"An attempt at a trial starts once; trial {trial.number} of study "
+                    f"{self.name!r} has an attempt {trial.attempt} already. Start it as attempt "
+                    f"{trial.attempt + 1}, or take the next number."
+                ) from error
+            _post(connection, "start", trial.number, trial.attempt)
+
+    def end(self, outcome: Outcome, ended: float) -> Trial | None:
+        """Commit the end of a running attempt and return the trial.
+
+        Args:
+            ended: seconds since the epoch (UTC).
+
+        Returns:
+            None where that attempt was never started or has ended: a late or second report of
+            the same end changes nothing.
+        """
+        number, attempt = outcome.key.number, outcome.key.attempt
+        value = outcome.value if finite(outcome.value) else None
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE trials SET status = ?, value = ?, ended = ?, outcome = ?"
+                " WHERE number = ? AND attempt = ? AND status = 'running'",
+                (outcome.status.value, value, ended, to_json(outcome), number, attempt),
+            ).rowcount
+            if not changed:
+                return None
+            _post(connection, "end", number, attempt)
+        self._database.remember(self._database.ended + 1)
+        return self.trial(number, attempt)
+
+    def trials(self, source: str | None = None) -> list[Trial]:
+        """Every attempt at every trial (of this source), ordered by (number, attempt)."""
+        with self._database.translated():
+            rows = self._database.connection().execute(
+                f"SELECT {_COLUMNS} FROM trials WHERE ?1 IS NULL OR source = ?1"
+                " ORDER BY number, attempt",
+                (source,),
+            )
+            return [_trial(row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many attempts stand how: ``{"ok": 12, "failed": 1}``."""
+        with self._database.translated():
+            rows = self._database.connection().execute(
+                "SELECT status, count(*) FROM trials GROUP BY status"
+            )
+            return dict(rows.fetchall())
+
+    def trial(self, number: int, attempt: int = 0) -> Trial | None:
+        """One attempt at a trial, None where it was never started."""
+        with self._database.translated():
+            row = (
+                self._database.connection()
+                .execute(
+                    f"SELECT {_COLUMNS} FROM trials WHERE number = ? AND attempt = ?",
+                    (number, attempt),
+                )
+                .fetchone()
+            )
+        return None if row is None else _trial(row)
+
+    def best(self, direction: str, *, count: int = 1, until: float | None = None) -> list[Trial]:
+        """The `count` best trials that ended well, best first; of equals the earlier one.
+
+        Args:
+            direction: ``"maximize"`` or ``"minimize"``.
+            until: only trials that ended up to then, in seconds since the epoch.
+        """
+        order = {"maximize": "DESC", "minimize": "ASC"}[direction]
+        with self._database.translated():
+            rows = self._database.connection().execute(
+                f"SELECT {_COLUMNS} FROM trials WHERE status = 'ok' AND value IS NOT NULL"
+                f" AND ended <= ? ORDER BY value {order}, number, attempt LIMIT ?",
+                (9e99 if until is None else until, count),
+            )
+            return [_trial(row) for row in rows]
+
+    # The outbox
+
+    def queue(self, kind: str) -> None:
+        """Put a parcel about the study itself into the outbox: ``"study"`` or ``"finish"``."""
+        with self._database.transaction() as connection:
+            _post(connection, kind, *PARENT)
+
+    def owed(self, limit: int = 100) -> list[Parcel]:
+        """What is still to be delivered, oldest first."""
+        with self._database.translated():
+            rows = self._database.connection().execute(
+                "SELECT id, kind, number, attempt FROM outbox ORDER BY id LIMIT ?",
+                (limit,),
+            )
+            return [Parcel(*row) for row in rows]
+
+    def delivered(
+        self, ids: Iterable[int], runs: Mapping[tuple[int, int], str] | None = None
+    ) -> None:
+        """Take parcels out of the outbox, and remember the MLflow runs they went to."""
+        with self._database.transaction() as connection:
+            for (number, attempt), run_id in (runs or {}).items():
+                connection.execute("REPLACE INTO runs VALUES (?, ?, ?)", (number, attempt, run_id))
+            connection.executemany("DELETE FROM outbox WHERE id = ?", [(item,) for item in ids])
+
+    def run_ids(self) -> dict[tuple[int, int], str]:
+        """The MLflow run of each (number, attempt); that of the study is under `PARENT`."""
+        with self._database.translated():
+            rows = self._database.connection().execute("SELECT number, attempt, run_id FROM runs")
+            return {(number, attempt): run_id for number, attempt, run_id in rows}
+
+    def set_run_id(self, number: int, attempt: int, run_id: str) -> None:
+        """Remember the MLflow run of a trial, or with `PARENT` that of the study."""
+        with self._database.transaction() as connection:
+            connection.execute("REPLACE INTO runs VALUES (?, ?, ?)", (number, attempt, run_id))
+
+    def close(self) -> None:
+        """Close every connection and let go of the lock. May be called twice."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def studies(root: Path) -> list[str]:
+    """The names of the studies in the folder `root`, the one that was last written to first."""
+    found = []
+    for file in Path(root).glob("*/study.db"):
+        # The write-ahead log is gone, or vanishes meanwhile, when no one has the study open.
+        times = []
+        for each in (file, file.with_name("study.db-wal")):
+            with contextlib.suppress(OSError):
+                times.append(each.stat().st_mtime_ns)
+        if times and _NAME.fullmatch(file.parent.name):
+            found.append((max(times), file.parent.name))
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def _post(connection: sqlite3.Connection, kind: str, number: int, attempt: int) -> None:
+    connection.execute(
+        "INSERT INTO outbox (kind, number, attempt) VALUES (?, ?, ?)",
+        (kind, number, attempt),
+    )
+
+
+def _trial(row: tuple[Any, ...]) -> Trial:
+    number, attempt, status, started, ended, source, name, seed, point, outcome = row
+    trial = Trial(number, from_json(point), seed, started, attempt, source, name, ended)
+    return trial if status == Status.RUNNING else replace(trial, outcome=_outcome(outcome))
+
+
+def _outcome(text: str) -> Outcome:
+    fields = from_json(text)
+    fields["key"] = Key(**fields["key"])
+    fields["status"] = Status(fields["status"])
+    fields["history"] = tuple(fields["history"])
+    return Outcome(**fields)

@@ -1,0 +1,103 @@
+"""The search algorithms by name, and how a point that is given in part is completed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ..declare import Choice, Maybe
+from ..errors import PointError, SpaceError, nearest
+from ..space import Parameters
+from ..trial import Algorithm, Observation, Point, Value
+from .drawn import anneal_of, random_of, tpe_of
+from .sequences import grid_of, qmc_of
+
+__all__ = ["NAMES", "fill", "make"]
+
+ALGORITHMS: dict[str, Callable[[Parameters, int], Algorithm]] = {
+    "tpe": lambda parameters, steps: tpe_of(parameters),
+    "random": lambda parameters, steps: random_of(parameters),
+    "anneal": lambda parameters, steps: anneal_of(parameters),
+    "qmc": lambda parameters, steps: qmc_of(parameters),
+    "grid": grid_of,
+}
+"""What makes each algorithm from the parameters and the steps of a grid."""
+
+NAMES = tuple(ALGORITHMS)
+
+
+def make(name: str, parameters: Parameters, *, grid_steps: int = 5) -> Algorithm:
+    """Return the algorithm of this name for these parameters.
+
+    Args:
+        grid_steps: for `grid`, how many values stand for a range without `step`.
+
+    Raises:
+        SpaceError: for an unknown name, or a space that the algorithm cannot search.
+    """
+    if name not in ALGORITHMS:
+        raise SpaceError(f"There is no search algorithm {name!r}. {nearest(name, NAMES)}")
+    return ALGORITHMS[name](parameters, grid_steps)
+
+
+def fill(
+    name: str,
+    parameters: Parameters,
+    partial: Mapping[str, Value],
+    history: Sequence[Observation],
+    pending: Sequence[Observation],
+    number: int,
+    seed: int,
+) -> Point:
+    """Return a full point with the given values; the algorithm suggests the rest.
+
+    Under `grid` and `qmc` the rest is random: their sequences stay whole. Every given label is
+    active in the point: what decides about it is drawn accordingly.
+
+    Raises:
+        PointError: for unknown labels, illegal values, and labels that cannot be active together.
+        SearchStopped: if no legal point with these values is found.
+    """
+    given = parameters.check_partial(partial)
+    for label in given:
+        _check_reachable(parameters, given, label)
+    given = _implied(parameters, given) | given
+
+    def every_given_label_is_active(point: Point) -> bool:
+        return all(label in point for label in given)
+
+    under = Parameters(
+        list(parameters.values()),
+        (every_given_label_is_active, *parameters.require),
+        {**parameters.fixed, **given},
+    )
+    algorithm = make("random" if name in ("grid", "qmc") else name, under)
+    point = algorithm(history, pending, number, seed)
+    assert point is not None  # algorithms that draw never come to an end
+    return point
+
+
+def _implied(parameters: Parameters, given: Point) -> Point:
+    """The options without which a given label would not be active: units of an mlp need the mlp."""
+    needed: Point = {}
+    for label in given:
+        places = parameters[label].places
+        for guard in places[0] if len(places) == 1 else ():
+            if isinstance(guard.condition, Choice | Maybe):
+                needed[guard.labels[0]] = guard.expected
+    return needed
+
+
+def _check_reachable(parameters: Parameters, given: Point, label: str) -> None:
+    """Raise PointError if the other given values rule a label out."""
+    others = {name: value for name, value in given.items() if name != label}
+    table = Parameters(
+        list(parameters.values()),
+        fixed={
+            name: value for name, value in {**parameters.fixed, **others}.items() if name != label
+        },
+    )
+    if label not in {parameter.label for parameter in table.free}:
+        raise PointError(
+            f"{label!r} is never active beside the other values: "
+            f"{parameters.why_inactive(label, table.fixed)}. Leave it out, or change those."
+        )

@@ -1,0 +1,410 @@
+"""The study store: what it keeps through crashes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpsearch.errors import StudyError
+from hpsearch.store import PARENT, Parcel, Store, check_name, studies
+from hpsearch.trial import Key, Outcome, Status, Trial
+
+
+def trial(number: int, attempt: int = 0, **more: object) -> Trial:
+    point = {"optimizer": "adam", "rate": 0.1, "layers": [64, None], "über": True}
+    return Trial(number, point, 7 + number, 1000.5 + number, attempt, **more)  # type: ignore[arg-type]
+
+
+def outcome(number: int, attempt: int = 0, status: Status = Status.OK, **more: object) -> Outcome:
+    return Outcome(Key("study", number, attempt), status, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.create(tmp_path, "digits-1", {"space": "digits", "seed": 1}) as made:
+        yield made
+
+
+def reopened(store: Store) -> Store:
+    store.close()
+    return Store.open(store.folder.parent, store.name, write=True)
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["a", "digits_mlp-3", "A.b-c_9", "9", "x" * 100])
+def test_a_plain_name_is_accepted(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "came"),
+    [
+        ("", "''"),
+        (".", "'.'"),
+        ("..", "'..'"),
+        ("../x", "'../x'"),
+        ("a/b", "'a/b'"),
+        ("a\n", r"'a\n'"),
+        ("-n", "'-n'"),
+        ("a\0b", r"'a\x00b'"),
+        ("né", r"'n\xe9'"),
+        ("x" * 300, "(300 long)"),
+    ],
+)
+def test_a_name_that_is_no_plain_folder_is_refused_and_another_proposed(
+    name: str, came: str
+) -> None:
+    with pytest.raises(StudyError, match=r"1 to 100 characters") as caught:
+        check_name(name)
+    assert came in str(caught.value)
+    proposed = re.search(r"Write, say, '(.+)'", str(caught.value))
+    assert proposed
+    assert check_name(proposed[1])
+
+
+@given(st.text(max_size=120))
+def test_an_accepted_name_never_leaves_its_folder(name: str) -> None:
+    try:
+        check_name(name)
+    except StudyError:
+        return
+    assert (Path("/root/studies") / name).resolve().parent == Path("/root/studies")
+
+
+# Reading back
+
+
+def test_a_study_is_read_back_as_it_was_written(store: Store) -> None:
+    store.start(trial(0, source="baseline", name="notes"))
+    ended = store.end(
+        outcome(
+            0,
+            value=0.975,
+            metrics={"val_accuracy": 0.975, "odd": math.inf},
+            history=({"loss": 1.0}, {"loss": 0.5}),
+            epoch=1,
+            params=650,
+            seconds=1.25,
+            facts={"phases": [1, None]},
+        ),
+        1002.0,
+    )
+    again = reopened(store)
+    (back,) = again.trials()
+    assert back == ended
+    assert back.point == trial(0).point
+    assert back.outcome is not None
+    assert back.outcome.history == ({"loss": 1.0}, {"loss": 0.5})
+    assert back.outcome.metrics["odd"] == math.inf
+    assert (back.source, back.name, back.ended, back.status) == ("baseline", "notes", 1002.0, "ok")
+    assert again.id == store.id
+    again.close()
+
+
+def test_a_value_that_is_no_number_is_kept_and_never_the_best(store: Store) -> None:
+    for number, value in enumerate([math.nan, math.inf, -math.inf, 0.5]):
+        store.start(trial(number))
+        store.end(outcome(number, value=value), 1.0)
+    assert math.isnan(store.trials()[0].value or 0)
+    for direction in ("minimize", "maximize"):
+        assert [each.number for each in store.best(direction, count=9)] == [3]
+
+
+def test_trials_come_in_the_order_of_number_and_attempt(store: Store) -> None:
+    for number, attempt in [(2, 0), (0, 1), (1, 0), (0, 0)]:
+        store.start(trial(number, attempt, source="baseline" if number == 1 else "suggested"))
+    assert [(t.number, t.attempt) for t in store.trials()] == [(0, 0), (0, 1), (1, 0), (2, 0)]
+    assert [t.number for t in store.trials("baseline")] == [1]
+    assert store.trial(0, 1) is not None
+    assert store.trial(9) is None
+    assert store.counts() == {"running": 4}
+
+
+def test_the_best_is_by_direction_and_the_earlier_of_equals(store: Store) -> None:
+    for number, value in enumerate([0.2, 0.9, 0.9, 0.1]):
+        store.start(trial(number))
+        store.end(outcome(number, value=value), 10.0 + number)
+    store.start(trial(4))
+    store.end(outcome(4, status=Status.FAILED, error="no"), 20.0)
+    assert [t.number for t in store.best("maximize", count=2)] == [1, 2]
+    assert [t.number for t in store.best("minimize")] == [3]
+    assert [t.number for t in store.best("maximize", until=10.5)] == [0]
+    assert store.best("maximize", until=1.0) == []
+
+
+def test_settings_are_merged_and_survive(store: Store) -> None:
+    store.update(seed=2, budget={"max_trials": 5})
+    again = reopened(store)
+    assert again.settings == {"space": "digits", "seed": 2, "budget": {"max_trials": 5}}
+    again.close()
+
+
+def test_an_end_that_comes_twice_late_or_for_nothing_is_ignored(store: Store) -> None:
+    store.start(trial(0))
+    assert store.end(outcome(0, value=1.0), 2.0) is not None
+    assert store.end(outcome(0, status=Status.FAILED), 3.0) is None
+    assert store.end(outcome(1), 3.0) is None
+    assert store.end(outcome(0, attempt=1), 3.0) is None
+    assert [each.status for each in store.trials()] == ["ok"]
+    assert [each.kind for each in store.owed()] == ["start", "end"]
+
+
+def test_an_attempt_that_starts_twice_is_refused(store: Store) -> None:
+    store.start(trial(3))
+    with pytest.raises(
+        StudyError, match=r"starts once; trial 3 of study 'digits-1' has an attempt"
+    ):
+        store.start(trial(3))
+    store.start(trial(3, attempt=1))
+    assert len(store.owed()) == 2
+
+
+# The outbox
+
+
+def test_the_outbox_hands_out_references_oldest_first_until_they_are_delivered(
+    store: Store,
+) -> None:
+    store.queue("study")
+    store.start(trial(0))
+    store.end(outcome(0), 2.0)
+    store.queue("finish")
+    owed = store.owed()
+    assert [(p.kind, p.number, p.attempt) for p in owed] == [
+        ("study", -1, -1),
+        ("start", 0, 0),
+        ("end", 0, 0),
+        ("finish", -1, -1),
+    ]
+    assert store.owed(1) == [Parcel(owed[0].id, "study", *PARENT)]
+    store.delivered([owed[0].id, owed[2].id], {(0, 0): "run-a"})
+    again = reopened(store)
+    assert [p.kind for p in again.owed()] == ["start", "finish"]
+    again.set_run_id(*PARENT, "run-p")
+    assert again.run_ids() == {(0, 0): "run-a", PARENT: "run-p"}
+    again.close()
+
+
+# One driver, many readers
+
+
+def test_a_second_driver_is_refused_at_once_and_readers_are_not(store: Store) -> None:
+    root = store.folder.parent
+    with pytest.raises(StudyError, match=r"another one is running 'digits-1'.*hpsearch show"):
+        Store.open(root, "digits-1", write=True)
+    with Store.open(root, "digits-1", write=False) as reader:
+        store.start(trial(0))
+        assert [each.number for each in reader.trials()] == [0]
+        with pytest.raises(StudyError, match=r"opened for reading"):
+            reader.start(trial(1))
+
+
+def test_a_closed_study_can_be_read_and_its_lock_is_free(store: Store) -> None:
+    store.start(trial(0))
+    store.close()
+    store.close()
+    with pytest.raises(StudyError, match=r"is closed. Open it again"):
+        store.trials()
+    with Store.open(store.folder.parent, store.name, write=False) as reader:
+        assert len(reader.trials()) == 1
+    reopened(store).close()
+
+
+def test_two_threads_write_without_losing_anything(store: Store) -> None:
+    def deliver() -> None:
+        for _ in range(200):
+            store.delivered([each.id for each in store.owed(5)])
+
+    logger = threading.Thread(target=deliver)
+    logger.start()
+    for number in range(100):
+        store.start(trial(number))
+        assert store.end(outcome(number, value=float(number)), 1.0)
+    logger.join()
+    assert len(store.trials()) == 100
+
+
+def test_an_existing_study_is_not_made_again(store: Store) -> None:
+    with pytest.raises(StudyError, match=r"'digits-1' exists in .*hpsearch resume digits-1"):
+        Store.create(store.folder.parent, "digits-1", {})
+    assert store.settings["seed"] == 1
+
+
+def test_a_study_that_is_not_there_is_refused_with_the_nearest(store: Store) -> None:
+    with pytest.raises(StudyError, match=r"no study 'digit-1' in .*Did you mean 'digits-1'"):
+        Store.open(store.folder.parent, "digit-1", write=False)
+
+
+def test_studies_are_listed_with_the_last_written_first(tmp_path: Path) -> None:
+    assert studies(tmp_path / "none") == []
+    made = [Store.create(tmp_path, name, {}) for name in ("b", "a", "c")]
+    (tmp_path / "empty").mkdir()
+    for age, name in enumerate(["a", "c", "b"]):
+        for file in (tmp_path / name).glob("study.db*"):
+            os.utime(file, (1e9 - age, 1e9 - age))
+    assert studies(tmp_path) == ["a", "c", "b"]
+    made[0].start(trial(0))
+    assert studies(tmp_path) == ["b", "a", "c"]
+    for each in made:
+        each.close()
+
+
+def test_files_are_for_their_owner_only(store: Store) -> None:
+    store.start(trial(0))
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    files = {each.name: stat.S_IMODE(each.stat().st_mode) for each in store.folder.iterdir()}
+    assert files == dict.fromkeys(["lock", "study.db", "study.db-shm", "study.db-wal"], 0o600)
+
+
+# Faults
+
+DRIVER = """
+import sys, time
+from pathlib import Path
+from hpsearch.store import Store
+from hpsearch.trial import Key, Outcome, Status, Trial
+with Store.open(Path(sys.argv[1]), "crash", write=True) as store:
+    first = len(store.trials())
+    for number in range(first, first + 100_000):
+        store.start(Trial(number, {"x": number / 7}, number, time.time()))
+        store.end(Outcome(Key("crash", number), Status.OK, value=number / 7), time.time())
+        print(number, flush=True)
+"""
+
+
+def test_no_acknowledged_trial_is_lost_when_the_driver_is_killed(tmp_path: Path) -> None:
+    Store.create(tmp_path, "crash", {}).close()
+    for kills in range(1, 6):
+        command = [sys.executable, "-c", DRIVER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+            assert driver.stdout is not None
+            said = [driver.stdout.readline() for _ in range(20 * kills)]
+            driver.send_signal(signal.SIGKILL)
+            said += driver.stdout.read().splitlines(keepends=True)
+        last = int([line for line in said if line.endswith("\n")][-1])
+        with Store.open(tmp_path, "crash", write=True) as store:  # its lock died with it
+            trials = store.trials()
+            ended = [each for each in trials if each.outcome]
+            assert [each.number for each in trials] == list(range(len(trials)))
+            assert len(ended) >= last + 1
+            sound = [each for each in ended if each.status is Status.OK]
+            assert len(sound) >= len(ended) - kills
+            assert all(each.value == each.number / 7 for each in sound)
+            for each in trials[len(ended) :]:
+                store.end(outcome(each.number, status=Status.LOST), time.time())
+
+
+def damage(store: Store, change: str) -> None:
+    """Close the study, then change its file as SQL or as the named damage."""
+    for number in range(50):
+        store.start(trial(number))
+        store.end(outcome(number, value=0.5, history=({"loss": 0.1},) * 20), 2.0)
+    store.close()
+    file = store.folder / "study.db"
+    content = bytearray(file.read_bytes())
+    if change == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    elif change == "garbage":
+        file.write_bytes(b"not a database at all" * 500)
+    elif change == "empty":
+        file.write_bytes(b"")
+    elif change == "overwritten page":
+        content[4096 * 3 : 4096 * 4] = b"\xff" * 4096
+        file.write_bytes(content)
+    else:
+        with sqlite3.connect(file) as connection:
+            connection.executescript(change)
+        connection.close()
+
+
+@pytest.mark.parametrize("change", ["cut", "garbage", "empty", "overwritten page"])
+def test_a_damaged_study_is_refused_loudly_and_left_as_it_is(store: Store, change: str) -> None:
+    damage(store, change)
+    before = (store.folder / "study.db").read_bytes()
+    with pytest.raises(StudyError, match=r"damaged.*Restore the file from a copy"):
+        Store.open(store.folder.parent, store.name, write=True)
+    assert (store.folder / "study.db").read_bytes() == before
+
+
+def test_trials_that_vanished_are_noticed(store: Store) -> None:
+    damage(store, "DELETE FROM trials WHERE number > 9")
+    with pytest.raises(StudyError, match=r"it has 10 of the 50 trials that ended.*or delete"):
+        Store.open(store.folder.parent, store.name, write=True)
+    (store.folder / "lock").unlink()
+    reopened(store).close()
+
+
+def test_a_damaged_point_is_reported_as_damage(store: Store) -> None:
+    damage(store, "UPDATE trials SET point = '{\"x\": ' WHERE number = 3")
+    with Store.open(store.folder.parent, store.name, write=False) as reader:
+        with pytest.raises(StudyError, match=r"is damaged: Expecting value"):
+            reader.trials()
+
+
+def test_a_study_of_another_format_is_refused(store: Store) -> None:
+    damage(store, "PRAGMA user_version = 99")
+    for write in (True, False):
+        with pytest.raises(StudyError, match=r"reads studies of format 1; .* has format 99"):
+            Store.open(store.folder.parent, store.name, write=write)
+
+
+def test_a_full_disk_is_an_error_and_what_was_stored_stays(store: Store) -> None:
+    store.start(trial(0))
+    # SQLite's own limit raises what a full disk does.
+    connection = store._database.connection()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StudyError, match=r"no space left.*full. Free some, then `hpsearch resume"):
+        for number in range(1, 1000):
+            store.start(trial(number))
+    kept = store.trials()
+    again = reopened(store)
+    assert again.trials() == kept
+    again.start(trial(1000))
+    again.close()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(store: Store) -> None:
+    # Root may write anywhere, so the database itself is told to be read-only.
+    store._database.connection().execute("PRAGMA query_only = 1")
+    with pytest.raises(StudyError, match=r"must be writable.*Change its permissions"):
+        store.start(trial(0))
+
+
+def test_a_study_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"Cannot use study 'a'"):
+        Store.create(tmp_path / "file", "a", {})
+
+
+def test_ten_thousand_trials_are_read_without_asking_for_each(store: Store) -> None:
+    row = json.dumps({"key": {"study": "s", "number": 0, "attempt": 0}, "status": "ok"})
+    history = json.dumps([{"loss": 0.1, "val_loss": 0.2}] * 15)
+    row = f'{row[:-1]}, "value": 0.5, "history": {history}}}'
+    asked: list[str] = []
+    with store._database.transaction() as connection:
+        connection.executemany(
+            "INSERT INTO trials VALUES (?, 0, 'ok', 0.5, 1, 2, 'suggested', NULL, 1, '{}', ?)",
+            [(number, row) for number in range(10_000)],
+        )
+        connection.set_trace_callback(asked.append)
+    asked.clear()
+    assert len(store.trials()) == 10_000
+    assert len(asked) == 1

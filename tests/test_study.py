@@ -1,0 +1,581 @@
+"""The driver and the scripting interface, on dicts of words: no Keras is imported here."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hpsearch
+from hpsearch import choice, integer, loguniform, uniform
+from hpsearch.errors import PointError, SearchStopped, SpaceError, StudyError
+from hpsearch.store import Store, studies
+from hpsearch.study import options_from, read_points, seconds_of
+from hpsearch.trial import Status
+
+WORDS = {"x": uniform(-5, 5), "m": choice({"a": {"u": uniform(0, 1)}, "b": {"n": integer(1, 9)}})}
+
+
+def bowl(values: dict[str, Any]) -> float:
+    """A function with its minimum of 0 at x=0, m=a, u=0."""
+    inner = values["m"]
+    return float(values["x"] ** 2 + inner.get("u", 1 + inner.get("n", 0)))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    return tmp_path
+
+
+def found(words: Any = WORDS, objective: Any = bowl, **options: Any) -> hpsearch.study.Result:
+    settings = {"max_trials": 6, "seed": 1, "algo": "random", "progress": False}
+    return hpsearch.search(words, objective, **(settings | options))
+
+
+def points(result: Any) -> list[dict[str, Any]]:
+    return [trial.point for trial in result.trials]
+
+
+def test_a_search_returns_the_best_point_and_every_trial() -> None:
+    result = found(max_trials=25, algo="tpe")
+    assert result.counts == {"finished": 25, "failed": 0, "pruned": 0, "total": 25}
+    assert result.best is not None
+    assert result.best.value == min(trial.value for trial in result.trials)
+    assert result.best.point == result.trials[result.best.number].point
+    assert result.best.run_id is not None
+    assert result.direction == "minimize"
+    assert result.study == "bowl-1"
+
+
+def test_the_objective_receives_the_options_themselves_not_their_keys() -> None:
+    seen: list[Any] = []
+    found({"layers": choice([(1, 2), None, "x"]), "k": 3}, lambda v: seen.append(v) or 1.0)
+    assert {type(values["layers"]) for values in seen} <= {tuple, type(None), str}
+    assert all(values["k"] == 3 for values in seen)
+
+
+def test_maximize_turns_the_sign_for_the_search_but_not_for_the_user() -> None:
+    result = found({"x": uniform(0, 1)}, lambda v: v["x"], maximize=True, max_trials=12)
+    assert result.direction == "maximize"
+    assert result.best.value == max(trial.value for trial in result.trials)
+
+
+def test_a_seed_makes_a_sequential_search_repeatable() -> None:
+    assert points(found(algo="tpe", max_trials=24)) == points(found(algo="tpe", max_trials=24))
+    assert points(found()) != points(found(seed=2))
+
+
+def test_trials_have_seeds_of_their_own_that_depend_on_the_study_seed() -> None:
+    seeds = [trial.seed for trial in found().trials]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds == [trial.seed for trial in found().trials]
+    assert seeds != [trial.seed for trial in found(seed=2).trials]
+
+
+def test_python_and_numpy_are_seeded_for_each_trial() -> None:
+    import random
+
+    import numpy as np
+
+    drawn: list[tuple[float, float]] = []
+
+    def draw(values: Any) -> float:
+        drawn.append((random.random(), float(np.random.random())))
+        return 0.0
+
+    found(objective=draw)
+    found(objective=draw)
+    assert drawn[:6] == drawn[6:]
+    assert len(set(drawn)) == 6
+
+
+@pytest.mark.parametrize("algo", ["auto", "tpe", "random", "anneal", "qmc", "grid"])
+def test_every_algorithm_runs_by_its_name(algo: str) -> None:
+    result = found(algo=algo, max_trials=5)
+    assert result.counts["finished"] == 5
+
+
+def test_the_default_algorithm_is_tpe_until_there_is_one_of_our_own() -> None:
+    assert points(found(algo="auto", max_trials=22)) == points(found(algo="tpe", max_trials=22))
+
+
+def test_a_used_up_grid_ends_the_search() -> None:
+    result = found(
+        {"a": choice([1, 2]), "b": choice([3, 4])}, lambda v: v["a"], algo="grid", max_trials=99
+    )
+    assert result.counts["total"] == 4
+    assert result.ended_by == "the space is used up"
+
+
+def test_an_exception_is_an_outcome_with_the_users_own_line() -> None:
+    def fails(values: Any) -> float:
+        if values["x"] < 0:
+            raise RuntimeError("negative")
+        return float(values["x"])
+
+    result = found({"x": uniform(-1, 1)}, fails, max_trials=20)
+    failed = [trial for trial in result.trials if trial.status is Status.FAILED]
+    assert failed and all(trial.point["x"] < 0 for trial in failed)
+    assert failed[0].error is not None
+    assert failed[0].error.startswith("test_study.py:")
+    assert failed[0].error.endswith("RuntimeError: negative")
+    assert "Traceback" in str(failed[0].outcome and failed[0].outcome.traceback)
+    assert result.counts["failed"] == len(failed)
+    assert result.best.value >= 0
+
+
+@pytest.mark.parametrize(
+    ("returned", "error"),
+    [
+        (math.nan, "the objective returned nan"),
+        (math.inf, "the objective returned inf"),
+        (-math.inf, "the objective returned -inf"),
+        (None, "the objective returned None; it must return a number"),
+        ("0.5", "the objective returned '0.5'; it must return a number"),
+        (True, "the objective returned True; it must return a number"),
+        (1j, "the objective returned 1j; it must return a number"),
+    ],
+)
+def test_what_is_not_a_finite_number_is_a_failure_and_never_the_best(
+    returned: Any, error: str
+) -> None:
+    result = found(objective=lambda v: returned if v["x"] > -3 else 7.0, max_trials=8, seed=3)
+    failed = [trial for trial in result.trials if trial.status is Status.FAILED]
+    assert failed and {trial.error for trial in failed} == {error}
+    assert result.best is None or result.best.value == 7.0
+
+
+def test_a_numpy_number_is_a_number() -> None:
+    import numpy as np
+
+    assert found(objective=lambda v: np.float32(2), max_trials=1).best.value == 2.0
+
+
+def test_too_many_failures_in_a_row_end_the_search_and_keep_the_record() -> None:
+    def fails(values: Any) -> float:
+        raise ValueError("always")
+
+    with pytest.raises(
+        SearchStopped, match=r"The last 4 trials failed, the latest with: test_study"
+    ):
+        found(objective=fails, max_consecutive_failures=4, max_trials=50)
+    with Store.open(Path("mlruns/studies"), "fails-1", write=False) as store:
+        assert len(store.trials()) == 4
+
+
+def test_a_target_ends_the_search() -> None:
+    result = found(max_trials=200, target=3.0)
+    assert result.best.value <= 3.0
+    assert result.counts["total"] < 200
+    assert result.ended_by == "the target 3 is reached"
+
+
+def test_no_progress_ends_the_search_that_many_trials_after_the_best() -> None:
+    result = found(max_trials=200, no_progress=7)
+    assert result.counts["total"] - 1 - result.best.number == 7
+    assert result.ended_by == "7 trials without a better one"
+
+
+def test_the_time_ends_the_search() -> None:
+    result = found(objective=lambda v: time.sleep(0.05) or 1.0, max_trials=None, timeout=0.4)
+    assert result.ended_by == "the time is used up"
+    assert 0 < result.counts["total"] < 20
+
+
+def test_fifty_trials_are_run_where_no_budget_is_given() -> None:
+    assert found(max_trials=None).counts["total"] == 50
+
+
+def test_a_fixed_label_binds_wherever_it_is_active() -> None:
+    result = found(fix={"m": "b", "m.b.n": 4}, max_trials=10)
+    assert all(point["m"] == "b" and point["m.b.n"] == 4 for point in points(result))
+    result = found(fix={"u": 0.25}, max_trials=20)
+    assert {point.get("m.a.u", 0.25) for point in points(result)} == {0.25}
+    assert {point["m"] for point in points(result)} == {"a", "b"}
+
+
+def test_enqueued_points_run_first_and_their_gaps_are_suggested() -> None:
+    result = found(enqueue=[{"x": 0.5, "m": "a", "m.a.u": 0.1}, {"m": "b"}], max_trials=4)
+    assert result.trials[0].point == {"x": 0.5, "m": "a", "m.a.u": 0.1}
+    assert result.trials[1].point["m"] == "b"
+    assert [trial.source for trial in result.trials] == ["enqueued"] * 2 + ["suggested"] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"fix": {"y": 1}}, r"The space has no label 'y'. Known: m, m.a.u, m.b.n, x."),
+        ({"fix": {"x": 9}}, r"x: 9 is outside uniform\(-5.0, 5.0\)"),
+        ({"enqueue": [{"z": 1}]}, r"The space has no label 'z'"),
+        ({"enqueue": [{"m": "c"}]}, r"m: 'c' is no option of choice"),
+    ],
+)
+def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str) -> None:
+    with pytest.raises(PointError, match=text):
+        found(**options)
+    assert studies(Path("mlruns/studies")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"max_trials": 0}, "max_trials needs a whole number from 1, got 0"),
+        ({"max_trials": True}, "max_trials needs a whole number from 1, got True"),
+        ({"no_progress": 1.5}, "no_progress needs a whole number from 1, got 1.5"),
+        ({"seed": -1}, "seed needs a whole number from 0, got -1"),
+        ({"timeout": 0}, "timeout needs seconds above 0, got 0"),
+        ({"timeout": "soon"}, "A duration is seconds or 90s, 30m, 2h, 1d, got 'soon'"),
+        ({"target": math.nan}, "target needs a finite number, got nan"),
+        ({"algo": "tpa"}, "There is no algorithm 'tpa'. Did you mean 'tpe'"),
+        ({"max_evals": 5}, r"search\(\) has no option 'max_evals'; here it is 'max_trials'"),
+        ({"max_trails": 5}, r"search\(\) has no option 'max_trails'. Did you mean 'max_trials'"),
+        ({"study": "a/b"}, "a/b"),
+        ({"study": ".."}, r"\.\."),
+        ({"study": "a\nb"}, "name"),
+        ({"study": "x" * 300}, "name"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_starts(options: Any, text: str) -> None:
+    with pytest.raises(StudyError, match=text):
+        found(**options)
+    assert studies(Path("mlruns/studies")) == []
+
+
+@pytest.mark.parametrize(
+    ("space", "objective", "error", "text"),
+    [
+        ({"x": 1}, bowl, SpaceError, "The space has no words to search"),
+        ([uniform(0, 1)], bowl, SpaceError, "A space is a Space or a dict of words"),
+        ({1: uniform(0, 1)}, bowl, SpaceError, "A space is a Space or a dict of words"),
+        (WORDS, None, StudyError, "A dict of words needs an objective"),
+        (
+            WORDS,
+            3,
+            StudyError,
+            "A dict of words needs an objective, a function of its values; got 3",
+        ),
+        ("no_such", None, SpaceError, "There is no ready space 'no_such'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(
+    space: Any, objective: Any, error: Any, text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        hpsearch.search(space, objective, progress=False)
+
+
+def test_a_constraint_holds_for_every_point_of_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    low, high = uniform(0, 1), uniform(0, 1)
+    space, require = {"low": low, "high": high}, [low <= high]
+    from hpsearch.study import Session, Silent, problem_of
+
+    problem = problem_of(space, lambda v: v["high"] - v["low"])
+    problem.parameters.require = tuple(require)
+    with Session(problem, options_from({"max_trials": 25, "seed": 1}), Silent()) as session:
+        result = session.run()
+    assert all(point["low"] <= point["high"] for point in points(result))
+
+
+def test_an_existing_name_is_refused_with_the_two_ways_on() -> None:
+    found(study="mine")
+    with pytest.raises(
+        StudyError, match=r"`hpsearch resume mine`, or run with --resume; or give another"
+    ):
+        found(study="mine")
+
+
+def test_a_resumed_study_continues_as_if_it_had_not_been_interrupted() -> None:
+    whole = found(algo="tpe", max_trials=30)
+    found(algo="tpe", max_trials=23, study="parts")
+    parts = found(algo="tpe", max_trials=30, study="parts", resume=True)
+    assert points(parts) == points(whole)
+    assert [t.seed for t in parts.trials] == [t.seed for t in whole.trials]
+
+
+def test_max_trials_is_the_total_so_a_complete_study_ends_at_once() -> None:
+    first = found(study="mine")
+    again = found(study="mine", resume=True, objective=lambda v: pytest.fail("ran again"))
+    assert again.best.value == first.best.value
+    assert again.counts == first.counts
+
+
+def test_resume_starts_the_study_where_there_is_none() -> None:
+    assert found(study="fresh", resume=True).counts["total"] == 6
+
+
+def test_enqueued_points_are_not_run_again_on_resume() -> None:
+    first = {"x": 0.5, "m": "a", "m.a.u": 0.1}
+    found(study="mine", enqueue=[first], max_trials=3)
+    second = {"x": 0.7, "m": "a", "m.a.u": 0.2}
+    again = found(study="mine", enqueue=[first, second], max_trials=5, resume=True)
+    enqueued = [trial.point for trial in again.trials if trial.source == "enqueued"]
+    assert enqueued == [first, second]
+
+
+def test_a_resumed_study_whose_space_changed_is_refused_with_the_labels() -> None:
+    found(study="mine")
+    changed = {"x": uniform(-5, 6), "m": choice(["a", "b"]), "new": uniform(0, 1)}
+    with pytest.raises(StudyError) as caught:
+        found(changed, study="mine", resume=True)
+    assert "new: new" in str(caught.value)
+    assert "gone: m.a.u, m.b.n" in str(caught.value)
+    assert "changed: x" in str(caught.value)
+
+
+def test_another_seed_for_a_resumed_study_is_refused() -> None:
+    found(study="mine", seed=1)
+    with pytest.raises(StudyError, match="Study 'mine' has the seed 1, got --seed 2"):
+        found(study="mine", seed=2, resume=True)
+
+
+def test_a_second_driver_on_one_study_is_refused_at_once() -> None:
+    with hpsearch.Study(WORDS, study="mine", max_trials=3) as study:
+        study.ask()
+        began = time.monotonic()
+        with pytest.raises(StudyError, match="mine"):
+            found(study="mine", resume=True)
+        assert time.monotonic() - began < 5
+
+
+def test_ask_and_tell_make_a_search_of_ones_own() -> None:
+    with hpsearch.Study(WORDS, max_trials=12, seed=1, algo="tpe") as study:
+        while (trial := study.ask()) is not None:
+            if trial.number == 3:
+                study.tell(trial, error="broken")
+            else:
+                study.tell(trial, bowl(trial.values))
+        assert study.best.value == min(t.value for t in study.trials if t.value is not None)
+        assert study.result.counts == {"finished": 11, "failed": 1, "pruned": 0, "total": 12}
+
+
+def test_ask_and_tell_suggest_what_search_suggests() -> None:
+    with hpsearch.Study(WORDS, max_trials=22, seed=1, algo="tpe") as study:
+        while (trial := study.ask()) is not None:
+            study.tell(trial, bowl(trial.values))
+        told = [t.point for t in study.trials]
+    assert told == points(found(algo="tpe", max_trials=22))
+
+
+def test_several_trials_can_be_asked_for_before_one_is_told() -> None:
+    with hpsearch.Study(WORDS, max_trials=4, seed=1) as study:
+        asked = [study.ask() for _ in range(4)]
+        assert study.ask() is None
+        for trial in reversed(asked):
+            study.tell(trial, bowl(trial.values))
+        assert study.result.counts["finished"] == 4
+
+
+def test_tell_refuses_what_is_not_running_and_what_says_nothing() -> None:
+    with hpsearch.Study(WORDS, max_trials=3, seed=1) as study:
+        trial = study.ask()
+        with pytest.raises(StudyError, match=r"exactly one"):
+            study.tell(trial)
+        with pytest.raises(StudyError, match=r"exactly one"):
+            study.tell(trial, 1.0, error="both")
+        study.tell(trial, 1.0)
+        with pytest.raises(StudyError, match="Trial 0 is not running"):
+            study.tell(trial, 1.0)
+        with pytest.raises(StudyError, match="A dict of words has no model"):
+            study.model(study.ask())
+
+
+def test_an_asked_trial_that_is_never_told_runs_again_on_resume() -> None:
+    with hpsearch.Study(WORDS, max_trials=3, seed=1, algo="random", study="mine") as study:
+        first = study.ask()
+    again = found(max_trials=3, study="mine", resume=True)
+    assert again.trials[0].attempt == 1
+    assert again.trials[0].point == first.point
+    assert again.trials[0].seed == first.seed
+    assert again.counts["finished"] == 3
+
+
+def test_the_json_object_has_the_documented_shape() -> None:
+    result = json.loads(json.dumps(found().as_json(), allow_nan=False))
+    assert list(result) == ["study", "direction", "best", "trials", "seconds"]
+    assert list(result["best"]) == ["number", "value", "point", "run_id", "test"]
+    assert list(result["trials"]) == ["finished", "failed", "pruned", "total"]
+    assert result["best"]["test"] == {}
+
+
+def test_the_best_of_nothing_is_null() -> None:
+    result = found(objective=lambda v: math.nan, max_trials=2)
+    assert result.best is None
+    assert result.as_json()["best"] is None
+
+
+def test_a_dict_study_has_no_model() -> None:
+    with pytest.raises(StudyError, match="No model was kept of trial"):
+        found().best.model()
+
+
+def test_a_search_in_another_thread_works() -> None:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(found()))
+    thread.start()
+    thread.join(60)
+    assert results[0].counts["finished"] == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400)]
+)
+def test_durations_are_seconds_or_have_a_unit(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-3", "1 week", "nan", "0", "1e9"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(StudyError, match="A duration is seconds or 90s, 30m, 2h, 1d, got"):
+        seconds_of(text)
+
+
+def test_points_are_read_from_json_and_from_files(tmp_path: Path) -> None:
+    assert read_points('{"x": 1}') == [{"x": 1}]
+    assert read_points('[{"x": 1}, {"x": 2}]') == [{"x": 1}, {"x": 2}]
+    file = tmp_path / "points.json"
+    file.write_text('{"x": 1}\n{"x": 2}\n')
+    assert read_points(str(file)) == [{"x": 1}, {"x": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("nowhere.json", "--enqueue needs a JSON object or a file of them, got 'nowhere.json'"),
+        ("{broken", "is not JSON"),
+        ("[1]", "A point is an object like"),
+    ],
+)
+def test_what_is_no_point_is_refused(text: str, error: str) -> None:
+    with pytest.raises(PointError, match=error):
+        read_points(text)
+
+
+SCRIPT = """
+import hpsearch
+from hpsearch import uniform
+result = hpsearch.search({"x": uniform(-1, 1)}, lambda v: v["x"] ** 2, max_trials=3, seed=1, progress=False)
+print("found", result.counts["finished"])
+"""
+
+
+def python(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], input=stdin, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_an_unguarded_script_and_standard_input_work(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    for ended in (python(str(script)), python("-", stdin=SCRIPT), python("-c", SCRIPT)):
+        assert ended.stdout == "found 3\n", ended.stderr
+
+
+def test_every_public_function_works_twice_after_all_modules_are_imported(tmp_path: Path) -> None:
+    ended = python(
+        "-c",
+        textwrap.dedent("""
+        import importlib, pkgutil
+        import hpsearch
+        for module in pkgutil.walk_packages(hpsearch.__path__, "hpsearch."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+        for _ in range(2):
+            words = {
+                "a": hpsearch.uniform(0, 1), "b": hpsearch.loguniform(1e-3, 1),
+                "c": hpsearch.normal(0, 1), "d": hpsearch.lognormal(0, 1),
+                "e": hpsearch.integer(1, 3), "f": hpsearch.choice([1, 2]),
+                "g": hpsearch.maybe(3), "h": hpsearch.repeat(lambda i: [i], times=2),
+            }
+            words["i"] = hpsearch.match(words["f"], {1: "x", 2: "y"})
+            words["j"] = hpsearch.when(words["f"] == 1, 5)
+            words["k"] = hpsearch.delayed(abs)(-3)
+            assert repr(hpsearch.given.shape) == "given.shape"
+            assert hpsearch.search(words, lambda v: v["a"], max_trials=2, progress=False).best
+            with hpsearch.Study(words, max_trials=1) as study:
+                study.tell(study.ask(), 1.0)
+            space, decode = hpsearch.to_hyperopt(words)
+            hpsearch.Holdout(0.1); hpsearch.Fit(epochs=2); hpsearch.Data(([1], [2]))
+            from hpsearch.keras import layers
+            hpsearch.adapted(layers.Normalization(), on=hpsearch.given.train)
+        print("fine", sorted(n for n in hpsearch.__all__ if not callable(getattr(hpsearch, n))))
+        """),
+    )
+    assert ended.stdout.startswith("fine"), ended.stderr
+
+
+def test_ctrl_c_keeps_every_finished_trial_and_resumes(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(
+        textwrap.dedent("""
+        import time, sys, hpsearch
+        from hpsearch import uniform
+        def slow(values):
+            time.sleep(0.2)
+            return values["x"]
+        try:
+            hpsearch.search({"x": uniform(0, 1)}, slow, max_trials=500, seed=1, study="mine")
+        except KeyboardInterrupt:
+            sys.exit(130)
+        """)
+    )
+    running = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "trial 3" in line:
+            break
+    running.send_signal(signal.SIGINT)
+    assert running.wait(30) == 130
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        trials = store.trials()
+    assert len(trials) >= 4
+    assert all(trial.status in (Status.OK, Status.CANCELLED) for trial in trials)
+
+
+def test_a_killed_driver_loses_no_finished_trial_and_its_running_one_runs_again(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(
+        textwrap.dedent("""
+        import time, hpsearch
+        from hpsearch import uniform
+        def slow(values):
+            time.sleep(0.2)
+            return values["x"]
+        hpsearch.search({"x": uniform(0, 1)}, slow, max_trials=9, seed=1, study="mine",
+                        algo="random", resume=True)
+        """)
+    )
+    running = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "trial 3" in line:
+            break
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait(30)
+    ended = python(str(script))
+    assert ended.returncode == 0, ended.stderr
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        latest = {trial.number: trial for trial in store.trials()}
+    assert [trial.status for trial in latest.values()] == [Status.OK] * 9
+    expected = found({"x": uniform(0, 1)}, lambda v: v["x"], max_trials=9)
+    assert [trial.point for trial in latest.values()] == points(expected)
+
+
+def test_a_logarithmic_word_is_searched_in_its_own_units() -> None:
+    result = found({"rate": loguniform(1e-4, 1e-1)}, lambda v: v["rate"], max_trials=20)
+    assert all(1e-4 <= point["rate"] <= 1e-1 for point in points(result))
