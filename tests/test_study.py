@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -517,6 +516,19 @@ def test_every_public_function_works_twice_after_all_modules_are_imported(tmp_pa
     assert ended.stdout.startswith("fine"), ended.stderr
 
 
+def signalled(script: Path, number: signal.Signals) -> int:
+    """Run a script, send it a signal after its fourth trial, and return its exit code."""
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "trial 3" in line:
+                break
+        running.send_signal(number)
+        running.stderr.read()
+        return running.wait(30)
+
+
 def test_ctrl_c_keeps_every_finished_trial_and_resumes(tmp_path: Path) -> None:
     script = tmp_path / "slow.py"
     script.write_text(
@@ -532,13 +544,7 @@ def test_ctrl_c_keeps_every_finished_trial_and_resumes(tmp_path: Path) -> None:
             sys.exit(130)
         """)
     )
-    running = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
-    assert running.stderr is not None
-    for line in running.stderr:
-        if "trial 3" in line:
-            break
-    running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 130
+    assert signalled(script, signal.SIGINT) == 130
     with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
         trials = store.trials()
     assert len(trials) >= 4
@@ -560,13 +566,7 @@ def test_a_killed_driver_loses_no_finished_trial_and_its_running_one_runs_again(
                         algo="random", resume=True)
         """)
     )
-    running = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
-    assert running.stderr is not None
-    for line in running.stderr:
-        if "trial 3" in line:
-            break
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait(30)
+    assert signalled(script, signal.SIGKILL) == -signal.SIGKILL
     ended = python(str(script))
     assert ended.returncode == 0, ended.stderr
     with Store.open(Path("mlruns/studies"), "mine", write=False) as store:

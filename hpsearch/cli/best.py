@@ -88,7 +88,12 @@ def _code(settings: dict[str, Any], best: Any, folder: Path) -> str:
 
     loaded = _space_of(settings, folder)
     text: str = plain_keras(
-        loaded.space, best.point, seed=best.seed, name=settings["space"], path=loaded.path
+        loaded.space,
+        best.point,
+        seed=best.seed,
+        study_seed=settings["seed"],
+        name=f"Trial {best.number} of {settings['space']}",
+        path=loaded.path,
     )
     return text
 

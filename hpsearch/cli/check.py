@@ -79,11 +79,15 @@ def _print(loaded: Any, found: Any) -> None:
 
 
 def _active(parameter: Any) -> str:
+    from ..declare import Word
+
     if parameter.always:
         return "always"
     places = [
         " and ".join(
-            repr(g.condition) if g.expected is True else f"{g.labels[0]} = {g.expected!r}"
+            f"{g.labels[0]} = {g.expected!r}"
+            if isinstance(g.condition, Word)
+            else repr(g.condition)
             for g in place
         )
         for place in parameter.places

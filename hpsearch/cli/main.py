@@ -90,9 +90,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         with contextlib.suppress(BrokenPipeError):
-            cli.main(args=_arguments(), prog_name="hpsearch", standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+            code = cli.main(args=_arguments(), prog_name="hpsearch", standalone_mode=False)
+            sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
@@ -134,7 +133,8 @@ def only_json(wanted: bool) -> Iterator[Any]:
     out = os.dup(1)
     os.dup2(2, 1)
     try:
-        yield lambda text: os.write(out, (text + "\n").encode())
+        with contextlib.redirect_stdout(sys.stderr):
+            yield lambda text: os.write(out, (text + "\n").encode())
     finally:
         sys.stdout.flush()
         os.dup2(out, 1)

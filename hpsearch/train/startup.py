@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ def import_keras(log: Path) -> None:
         import keras
 
         keras.ops.zeros(1)
+    # A model per trial is what TensorFlow warns of as retracing; here it is meant.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager

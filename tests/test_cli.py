@@ -1,0 +1,501 @@
+"""The command line, as its user meets it: output, exit codes, messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from hpsearch.cli import main
+from hpsearch.cli.main import COMMANDS
+from hpsearch.store import Store
+
+TINY = """
+'''Two classes of points, told apart by a line.'''
+import numpy as np
+from hpsearch import Data, Fit, Space, choice, loguniform, maybe, uniform
+from hpsearch.keras import Sequential, layers, optimizers
+
+x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+y = (x.sum(axis=1) > 0).astype("int32")
+print("a print of the user's own")
+space = Space(
+    data=Data((x, y), validation=0.25, test=(x[:16], y[:16])),
+    model=Sequential([
+        layers.Input((4,)),
+        layers.Dense(choice([2, 4]), activation="relu"),
+        maybe(layers.Dropout(uniform(0, 0.5))),
+        layers.Dense(2, activation="softmax"),
+    ]),
+    optimizer=optimizers.Adam(loguniform(1e-3, 1e-1)),
+    loss="sparse_categorical_crossentropy",
+    fit=Fit(epochs=2, batch_size=16),
+    maximize="val_accuracy",
+    baselines={"plain": {"units": 2, "dropout": False, "learning_rate": 0.01}},
+)
+"""
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def hpsearch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Run a command line in this process, in a folder of its own that holds tiny.py."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    (tmp_path / "tiny.py").write_text(TINY)
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["hpsearch", *arguments])
+        capfd.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
+        return Ended(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def studied(hpsearch: Callable[..., Ended]) -> Callable[..., Ended]:
+    """The same, after a search of four trials."""
+    ended = hpsearch("run", "tiny.py", "-n", "4", "--seed", "1", "--json")
+    assert ended.code == 0, ended.err
+    return hpsearch
+
+
+def test_json_is_the_only_thing_on_standard_output(hpsearch: Callable[..., Ended]) -> None:
+    ended = hpsearch("run", "tiny.py", "--max-trials", "3", "--seed", "1", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert list(found) == ["study", "direction", "best", "trials", "seconds"]
+    assert list(found["best"]) == ["number", "value", "point", "run_id", "test"]
+    assert found["study"] == "tiny-1"
+    assert found["direction"] == "maximize"
+    assert found["trials"] == {"finished": 3, "failed": 0, "pruned": 0, "total": 3}
+    assert set(found["best"]["test"]) == {"accuracy", "loss"}
+    assert "a print of the user's own" in ended.err
+    assert "trial 0 (plain)" in ended.err
+
+
+def test_a_run_ends_with_what_it_found_and_where_to_look(hpsearch: Callable[..., Ended]) -> None:
+    ended = hpsearch("run", "tiny.py", "--max-trials", "2", "--seed", "1")
+    assert re.search(r"Found val_accuracy [\d.]+ in trial \d; baseline plain [\d.]+\.", ended.out)
+    assert "On the test data: accuracy" in ended.out
+    assert "hpsearch ui" in ended.out
+    assert "mlflow ui --backend-store-uri sqlite:///" in ended.out
+    assert "algo auto is tpe until hpsearch has an algorithm of its own" in ended.err
+
+
+def test_the_default_budget_is_said(hpsearch: Callable[..., Ended]) -> None:
+    ended = hpsearch("run", "tiny.py", "--target", "0.0", "--max-trials", "1")
+    assert "No budget was given" not in ended.err
+    ended = hpsearch("run", "tiny.py", "--fix", "units=3")
+    assert ended.code == 2  # refused before any trial, so the default is not run here
+
+
+def test_resume_goes_on_with_the_latest_study(studied: Callable[..., Ended]) -> None:
+    ended = studied("resume", "--max-trials", "6", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["trials"]["total"] == 6
+    again = studied("resume", "tiny-1", "--json")
+    assert json.loads(again.out)["best"] == json.loads(ended.out)["best"]
+
+
+def test_an_existing_name_is_refused_without_resume(studied: Callable[..., Ended]) -> None:
+    ended = studied("run", "tiny.py", "--study", "tiny-1")
+    assert ended.code == 2
+    assert "There is a study 'tiny-1' already" in ended.err
+    assert studied("run", "tiny.py", "--study", "tiny-1", "--resume", "-n", "4").code == 0
+
+
+def test_a_resumed_study_whose_space_changed_is_refused(
+    studied: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.py").write_text(TINY.replace("choice([2, 4])", "choice([2, 4, 8])"))
+    ended = studied("resume", "--max-trials", "6")
+    assert ended.code == 2
+    assert "changed: model.dense.units" in ended.err
+
+
+def test_a_changed_file_with_the_same_space_is_a_warning(
+    studied: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.py").write_text(TINY + "\n# a comment\n")
+    ended = studied("resume", "--max-trials", "5")
+    assert ended.code == 0, ended.err
+    assert "Warning: the space file has changed, but not its parameters" in ended.err
+
+
+def test_list_shows_each_study_with_its_best(studied: Callable[..., Ended]) -> None:
+    ended = studied("list")
+    assert "tiny-1" in ended.out and "maximize val_accuracy" in ended.out
+    rows = json.loads(studied("list", "--json").out)
+    assert rows[0]["study"] == "tiny-1" and rows[0]["trials"] == 4
+
+
+def test_show_tells_a_study_and_a_trial(studied: Callable[..., Ended]) -> None:
+    ended = studied("show")
+    assert "Study tiny-1: maximize val_accuracy" in ended.out
+    assert "plain:" in ended.out
+    ended = studied("show", "tiny-1", "0")
+    assert "Trial 0 of tiny-1: ok" in ended.out
+    assert "baseline plain" in ended.out
+    assert "val_loss" in ended.out
+    assert studied("show", "0").out == ended.out
+    assert json.loads(studied("show", "tiny-1", "0", "--json").out)["number"] == 0
+    missing = studied("show", "tiny-1", "9")
+    assert missing.code == 2 and "has no trial 9; its last is 3" in missing.err
+
+
+def test_best_prints_saves_and_is_json(studied: Callable[..., Ended], tmp_path: Path) -> None:
+    ended = studied("best")
+    assert "tiny-1: val_accuracy" in ended.out
+    assert json.loads(studied("best", "--json").out)["study"] == "tiny-1"
+    ended = studied("best", "--save", "winner.keras")
+    assert ended.code == 0, ended.err
+    import keras
+
+    model = keras.saving.load_model(tmp_path / "winner.keras")
+    assert model.input_shape == (None, 4)
+    refused = studied("best", "--save", "winner.h5")
+    assert refused.code == 2 and "Keras saves models as .keras files" in refused.err
+
+
+def test_the_code_of_the_best_is_plain_keras(studied: Callable[..., Ended]) -> None:
+    ended = studied("best", "--code")
+    assert ended.code == 0, ended.err
+    compile(ended.out, "winner.py", "exec")
+    assert "import keras" in ended.out
+    assert not re.search(r"^(import|from) hpsearch", ended.out, re.M)
+
+
+def test_export_writes_every_trial(studied: Callable[..., Ended], tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(studied("export").out)))
+    assert [row["number"] for row in rows] == ["0", "1", "2", "3"]
+    assert rows[0]["model.dense.units"] == "2"
+    assert studied("export", "-o", "trials.json").code == 0
+    assert len(json.loads((tmp_path / "trials.json").read_text())["trials"]) == 4
+    refused = studied("export", "-o", "trials.xlsx")
+    assert refused.code == 2 and "export writes .csv or .json files" in refused.err
+
+
+def test_the_champion_predicts_and_scores(studied: Callable[..., Ended], tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    y = (x.sum(axis=1) > 0).astype("int32")
+    np.save("x.npy", x[:5])
+    np.savez("xy.npz", x=x[:16], y=y[:16])
+    ended = studied("predict", "tiny.py", "x.npy")
+    assert ended.code == 0, ended.err
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert np.allclose(np.sum(rows, axis=1), 1, atol=1e-5) and len(rows) == 5
+    scored = json.loads(studied("predict", "tiny.py", "xy.npz").out)
+    test = json.loads(studied("best", "--json").out)["test"]
+    assert scored["accuracy"] == pytest.approx(test["accuracy"], abs=1e-6)
+    assert studied("predict", "tiny.py", "x.npy", "-o", "p.npy").code == 0
+    assert np.load("p.npy").shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: None, "There is no file in.npy"),
+        (lambda: Path("in.npy").write_text("no"), "in.npy is not a .npy or .npz file of numbers"),
+        (
+            lambda: np.save("in.npy", np.array([{}], dtype=object), allow_pickle=True),
+            "is not a .npy",
+        ),
+        (
+            lambda: np.save("in.npy", np.zeros((2, 9), "float32")),
+            "The model does not take these inputs",
+        ),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused(
+    studied: Callable[..., Ended], make: Callable[[], Any], text: str
+) -> None:
+    make()
+    ended = studied("predict", "tiny.py", "in.npy")
+    assert ended.code == 2
+    assert text in ended.err
+
+
+def test_a_space_without_a_champion_is_refused(hpsearch: Callable[..., Ended]) -> None:
+    np.save("x.npy", np.zeros((2, 4), "float32"))
+    ended = hpsearch("predict", "tiny.py", "x.npy")
+    assert ended.code == 2
+    assert "champion" in ended.err
+
+
+def test_check_shows_labels_weights_and_metrics(hpsearch: Callable[..., Ended]) -> None:
+    ended = hpsearch("check", "tiny.py")
+    assert ended.code == 0, ended.err
+    assert "model.dense.units" in ended.out
+    assert "if model.dropout = True" in ended.out
+    assert "16 to 30 weights" in ended.out
+    found = json.loads(hpsearch("check", "tiny.py", "--json").out)
+    assert found["params"] == [16, 30] and "val_accuracy" in found["metrics"]
+    assert not list(Path("mlruns").glob("studies/*"))
+
+
+def test_check_finds_the_option_that_cannot_be_built(
+    hpsearch: Callable[..., Ended], tmp_path: Path
+) -> None:
+    text = TINY.replace("choice([2, 4])", "choice([2, -4])").replace('"units": 2', '"units": 2')
+    (tmp_path / "tiny.py").write_text(text)
+    ended = hpsearch("check", "tiny.py")
+    assert ended.code == 2
+    assert "model.dense: layers.Dense(" in ended.err
+    assert "units" in ended.err
+
+
+def test_check_names_a_branch_that_is_never_reached(
+    hpsearch: Callable[..., Ended], tmp_path: Path
+) -> None:
+    text = (
+        TINY.replace(
+            "maybe(layers.Dropout(uniform(0, 0.5)))",
+            "when((width == 2) & (width == 4), layers.Dropout(uniform(0, 0.5)))",
+        )
+        .replace("choice([2, 4]),", "width,")
+        .replace("space =", "width = choice([2, 4], name='w')\nspace =")
+    )
+    text = re.sub(r"    baselines=.*\n", "", text).replace("maybe,", "when,")
+    (tmp_path / "tiny.py").write_text(text)
+    ended = hpsearch("check", "tiny.py")
+    assert ended.code == 0, ended.err
+    assert "Never active: model.dropout.rate" in ended.out
+
+
+def test_new_writes_a_space_that_runs(hpsearch: Callable[..., Ended]) -> None:
+    assert hpsearch("new", "mine.py").code == 0
+    assert hpsearch("check", "mine.py").code == 0
+    ended = hpsearch("run", "mine.py", "-n", "1", "--json")
+    assert json.loads(ended.out)["trials"]["finished"] == 1
+    again = hpsearch("new", "mine.py")
+    assert again.code == 2 and "mine.py is there already" in again.err
+    assert "A space is a Python file" in hpsearch("new", "mine.txt").err
+    assert "cannot be written" in hpsearch("new", "no/such/mine.py").err
+
+
+def test_spaces_lists_the_ready_ones(hpsearch: Callable[..., Ended]) -> None:
+    ended = hpsearch("spaces")
+    assert "digits_mlp" in ended.out and "mnist_mlp" in ended.out
+
+
+def test_no_trial_that_succeeds_is_exit_code_3(
+    hpsearch: Callable[..., Ended], tmp_path: Path
+) -> None:
+    text = TINY.replace("loguniform(1e-3, 1e-1)", "1e30")
+    text = re.sub(r"    baselines=.*\n", "", text)
+    (tmp_path / "tiny.py").write_text(text)
+    ended = hpsearch("run", "tiny.py", "-n", "2", "--json")
+    assert ended.code == 3, ended.err
+    found = json.loads(ended.out)
+    assert found["best"] is None
+    assert found["trials"] == {"finished": 0, "failed": 2, "pruned": 0, "total": 2}
+    assert "the training loss became nan" in ended.err or "is nan" in ended.err
+    shown = hpsearch("best")
+    assert shown.code == 3 and "No trial of tiny-1 has succeeded" in shown.err
+
+
+BAD_FILES = {
+    "missing.py": (None, "There is no file missing.py"),
+    "empty.py": ("", "empty.py is empty"),
+    "broken.py": ("x = (", "broken.py:1: not Python:"),
+    "nospace.py": ("x = 1", "nospace.py has no variable `space`"),
+    "wrong.py": ("space = 3", "wrong.py: `space` must be a Space, got int"),
+    "raising.py": ("x = 1\nraise RuntimeError('no luck')", "raising.py:2: RuntimeError: no luck"),
+    "exits.py": ("import sys\nsys.exit(7)", "exits.py:2: SystemExit: 7"),
+    "bounds.py": (
+        "from hpsearch import uniform\nuniform(1, 0)",
+        "bounds.py:2: uniform needs low < high, got low=1, high=0",
+    ),
+    "logs.py": (
+        "from hpsearch import loguniform\nloguniform(-9, -4)",
+        "Give the bounds themselves, not their logarithms",
+    ),
+    "metric.py": (
+        TINY.replace('maximize="val_accuracy"', 'maximize="val_acuracy"'),
+        "val_acuracy",
+    ),
+    "direction.py": (
+        TINY.replace('maximize="val_accuracy"', 'minimize="val_accuracy"'),
+        "looks for the worst model",
+    ),
+    "unvalidated.py": (
+        TINY.replace("validation=0.25, ", ""),
+        "There is no validation part",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_one_message_and_no_study(
+    hpsearch: Callable[..., Ended], tmp_path: Path, name: str
+) -> None:
+    text, message = BAD_FILES[name]
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    ended = hpsearch("run", name, "-n", "1")
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+    told = ended.err[ended.err.index("Error:") :]
+    assert len(told.strip().splitlines()) <= 6
+    assert not list(tmp_path.glob("mlruns/studies/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "tiny.py", "--max-evals", "5"], "--max-evals is --max-trials here"),
+        (["run", "tiny.py", "--n-trials", "5"], "--n-trials is --max-trials here"),
+        (["run", "tiny.py", "--timeout", "soon"], "A duration is seconds or 90s, 30m, 2h, 1d"),
+        (["run", "tiny.py", "--algo", "tpa"], "There is no algorithm 'tpa'. Did you mean 'tpe'"),
+        (["run", "tiny.py", "--fix", "unit=2"], "The space has no label 'unit'"),
+        (["run", "tiny.py", "--fix", "units"], "write label=value, got 'units'"),
+        (["run", "tiny.py", "--fix", "units=3"], "model.dense.units: 3 is no option"),
+        (["run", "tiny.py", "--enqueue", "{broken"], "is not JSON"),
+        (["run", "tiny.py", "--enqueue", '{"unit": 2}'], "The space has no label 'unit'"),
+        (["run", "tiny.py", "--study", "a/b"], "a/b"),
+        (["run", "tiny.py", "--study", ".."], ".."),
+        (["run", "tiny.py", "--study", "x" * 300], "100"),
+        (["run", "tiny.py", "-n", "0"], "max_trials needs a whole number from 1, got 0"),
+        (["run", "tiny.py", "-n", "many"], "many"),
+        (["run"], "Missing argument 'SPACE'"),
+        (["rnu", "tiny.py"], "There is no command 'rnu'. Did you mean 'run'"),
+        (["resume"], "There is no study in mlruns/"),
+        (["show", "nothing"], "There is no study in mlruns/"),
+        (["ui", "--host", "0.0.0.0"], "listens on this machine only"),
+    ],
+)
+def test_bad_options_are_exit_code_2_with_one_message(
+    hpsearch: Callable[..., Ended], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    ended = hpsearch(*arguments)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+    assert not list(tmp_path.glob("mlruns/studies/*"))
+
+
+def test_a_tracking_server_that_does_not_answer_is_found_before_the_search(
+    hpsearch: Callable[..., Ended], tmp_path: Path
+) -> None:
+    ended = hpsearch("run", "tiny.py", "-n", "1", "--tracking-uri", "http://127.0.0.1:9")
+    assert ended.code == 2
+    assert "127.0.0.1:9" in ended.err
+    assert not list(tmp_path.glob("mlruns/studies/*"))
+
+
+def test_an_mlruns_folder_in_the_old_format_names_the_way_out(
+    hpsearch: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
+    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
+    ended = hpsearch("run", "tiny.py", "-n", "1")
+    assert ended.code == 2
+    assert "migrate-filestore" in ended.err
+
+
+def test_debug_shows_the_traceback(hpsearch: Callable[..., Ended]) -> None:
+    assert "Traceback" in hpsearch("run", "missing.py", "--debug").err
+
+
+def test_every_command_has_an_example_in_its_help(hpsearch: Callable[..., Ended]) -> None:
+    for command in COMMANDS:
+        ended = hpsearch(command, "--help")
+        assert ended.code == 0
+        assert "Example" in ended.out and f"hpsearch {command}" in ended.out
+
+
+def test_help_loads_none_of_the_heavy_libraries() -> None:
+    heavy = {"tensorflow", "keras", "mlflow", "hyperopt", "pandas", "scipy", "numpy"}
+    for arguments in (["--help"], ["run", "--help"]):
+        code = (
+            f"import sys; sys.argv = ['hpsearch', *{arguments!r}]\n"
+            "from hpsearch.cli import main\n"
+            "try: main()\nexcept SystemExit: pass\n"
+            f"print(sorted(set(sys.modules) & {heavy!r}), file=sys.stderr)"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert ended.stderr.strip() == "[]"
+
+
+def test_the_installed_command_runs_and_its_signals_end_in_130(tmp_path: Path) -> None:
+    (tmp_path / "tiny.py").write_text(TINY.replace("epochs=2", "epochs=2000"))
+    command = [sys.executable, "-m", "hpsearch", "run", "tiny.py", "--no-check", "--study", "s"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if line.startswith("Study s"):
+                break
+        time.sleep(3)
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+        assert running.wait(60) == 130
+    assert "Go on with: hpsearch resume s" in told
+    with Store.open(tmp_path / "mlruns" / "studies", "s", write=False) as store:
+        assert [trial.status.value for trial in store.trials()] == ["cancelled"]
+
+
+def test_ui_serves_the_study_on_this_machine_only(
+    studied: Callable[..., Ended], tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "hpsearch", "ui", "--port", str(port)]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        try:
+            assert running.stdout is not None
+            line = running.stdout.readline()
+            assert f"http://127.0.0.1:{port}/#/experiments/" in line
+            assert "viewStateShareKey=" in line
+            assert answers(f"http://127.0.0.1:{port}/health")
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+            running.stdout.read()
+            running.wait(30)
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers within a minute and a half."""
+    for _ in range(180):
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            time.sleep(0.5)
+    return False
