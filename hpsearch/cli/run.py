@@ -119,6 +119,7 @@ Examples:
     metavar="LABEL=VALUE",
     help="Fix a parameter wherever it is active.",
 )
+@click.option("--baselines/--no-baselines", default=True, help="Run the space's baselines first.")
 @click.option(
     "--study", metavar="NAME", help="The study's name. [default: the space's and the next number]"
 )
@@ -164,7 +165,7 @@ def resume_command(
         )
     options = {**settings["budget"], **{k: v for k, v in given.items() if v not in (None, [])}}
     options["enqueue"] = [*settings.get("enqueue", []), *given["enqueue"]]
-    kept = ("algo", "grid_steps", "fix", "keep_models", "experiment")
+    kept = ("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment")
     options = {key: settings[key] for key in kept if key in settings} | options
     options["tracking_uri"] = tracking_uri or settings.get("tracking_uri")
     options |= {"study": name, "resume": True, "folder": folder}

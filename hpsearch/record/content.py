@@ -155,7 +155,7 @@ def child_metrics(trial: Trial, labels: Sequence[Label]) -> dict[str, float]:
         if label.get("log") and _is_number(value) and value > 0:
             numbers[f"log10.{label['label']}"] = round(math.log10(value), 4)
     numbers |= {
-        "objective": outcome.value,
+        "objective": _rounded(outcome.value),
         "seconds": round(outcome.seconds, 3),
         "n_params": outcome.params,
         "epochs": len(outcome.history) or None,
@@ -312,6 +312,11 @@ def _finite(numbers: Mapping[str, float | None]) -> dict[str, float]:
         for key, value in _legal_keys(numbers.items())
         if value is not None and finite(value)
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six digits that count: MLflow's pages cut longer numbers off. The metric itself is exact."""
+    return value if value is None or not math.isfinite(value) else float(f"{value:.6g}")
 
 
 def _is_number(value: Any) -> bool:

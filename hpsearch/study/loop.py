@@ -351,7 +351,7 @@ class Driver:
         """The points that run first: baselines, then what is enqueued; not those that ran."""
         ran = {trial.name for trial in self.trials.values() if trial.source == "baseline"}
         count = sum(trial.source == "enqueued" for trial in self.trials.values())
-        baselines = self._problem.baselines.items()
+        baselines = self._problem.baselines.items() if self._options.baselines else ()
         return [
             *(("baseline", name, point) for name, point in baselines if name not in ran),
             *(("enqueued", None, point) for point in [*self._options.enqueue][count:]),

@@ -38,6 +38,7 @@ class Options:
         grid_steps: how many values ``grid`` takes from a range without steps.
         fix: ``{label: value}``; binds wherever the label is active.
         enqueue: points to run first; missing labels are suggested.
+        baselines: run the space's baselines first.
         study: the study's name; by default the space's with the next free number.
         resume: go on with the study if it exists.
         keep_models: of how many best trials the model is kept on disk and logged.
@@ -57,6 +58,7 @@ class Options:
     grid_steps: int = 5
     fix: Mapping[str, Any] = field(default_factory=dict)
     enqueue: Sequence[Mapping[str, Any]] = ()
+    baselines: bool = True
     study: str | None = None
     resume: bool = False
     keep_models: int = 1

@@ -137,6 +137,7 @@ class Session:
             "versions": _versions(),
             "fix": dict(options.fix),
             "enqueue": [dict(point) for point in options.enqueue],
+            "baselines": options.baselines,
             "keep_models": options.keep_models,
             "tracking_uri": options.tracking_uri,
         }
