@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         regularizers as regularizers,
     )
 
-__all__ = ["MODULES", "NAMES", "REFUSED"]
+__all__ = ["MODULES", "NAMES", "NESTED", "REFUSED", "REFUSED_INSIDE"]
 
 MODULES = (
     "activations",
@@ -90,6 +90,26 @@ MODULES = (
     "quantizers",
     "regularizers",
 )
+APPLICATIONS = (
+    "convnext",
+    "densenet",
+    "efficientnet",
+    "efficientnet_v2",
+    "imagenet_utils",
+    "inception_resnet_v2",
+    "inception_v3",
+    "mobilenet",
+    "mobilenet_v2",
+    "mobilenet_v3",
+    "nasnet",
+    "resnet",
+    "resnet50",
+    "resnet_v2",
+    "vgg16",
+    "vgg19",
+    "xception",
+)
+NESTED = ("optimizers.schedules", *(f"applications.{name}" for name in APPLICATIONS))
 NAMES = ("DTypePolicy", "FloatDTypePolicy", "Input", "Model", "Sequential")
 REFUSED = {
     "Function": "it computes with live tensors",
@@ -122,6 +142,7 @@ REFUSED = {
     "random": "it draws at once",
     "remat": "it computes with live tensors",
     "saving": "it reads and writes files",
+    "src": "it is private to Keras",
     "tree": "it works on live structures",
     "utils": "it works on live objects",
     "version": "it is about the installation",
@@ -136,9 +157,26 @@ REFUSED_INSIDE = {
     "load_model": "it reads files",
     "save_model": "it writes files",
     "model_from_json": "it makes live objects",
+    "abs_max_quantize": "it computes with live tensors",
+    "abs_max_quantize_grouped_with_zero_point": "it computes with live tensors",
+    "compute_float8_amax_history": "it computes with live tensors",
+    "compute_float8_scale": "it computes with live tensors",
+    "fake_quant_with_min_max_vars": "it computes with live tensors",
+    "pack_int4": "it computes with live tensors",
+    "quantize_and_dequantize": "it computes with live tensors",
+    "unpack_int4": "it computes with live tensors",
+    "dtype_policy": "it is a setting of the process",
+    "global_policy": "it is a setting of the process",
+    "set_dtype_policy": "it is a setting of the process",
+    "set_global_policy": "it is a setting of the process",
+    "decode_predictions": "it works on live arrays",
+    "legacy": "it is Keras 2",
 }
-BASES = ("Layer", "Loss", "Metric", "Optimizer", "Callback", "Initializer", "Regularizer")
-LAYER_EXTRA = ("input_shape", "input_dim")  # `Layer.__init__` takes them without naming them
+EXTRA = {  # what `__init__` takes under `**kwargs` before it refuses the rest
+    "Model": ("inputs", "outputs"),
+    "Layer": ("input_shape", "input_dim"),
+    "BaseOptimizer": (),
+}
 
 
 @final
@@ -160,6 +198,7 @@ def _module(path: str) -> _Mirror:
     if name not in sys.modules:
         mirror = _Mirror(name, f"{path}, with every call recorded.")
         mirror.__package__ = __name__
+        mirror.__path__ = []  # it holds modules of its own, which are here already
         sys.modules[name] = mirror
     mirrored = sys.modules[name]
     assert isinstance(mirrored, _Mirror)
@@ -173,7 +212,7 @@ def _public(path: str) -> list[str]:
 
 def _recorded(path: str, name: str) -> Any:
     module = importlib.import_module(path)
-    if name in REFUSED_INSIDE and not isinstance(getattr(module, name, None), types.ModuleType):
+    if name in REFUSED_INSIDE and hasattr(module, name):
         raise _refusal(f"{path}.{name}", REFUSED_INSIDE[name])
     found = getattr(module, name, None)
     if found is None:
@@ -182,12 +221,9 @@ def _recorded(path: str, name: str) -> Any:
         return _module(f"{path}.{name}")
     if not callable(found):
         return found
-    extra = LAYER_EXTRA if any(kind.__name__ == "Layer" for kind in _bases(found)) else ()
+    kinds = [kind.__name__ for kind in getattr(found, "__mro__", ())]
+    extra = next((extra for kind, extra in EXTRA.items() if kind in kinds), None)
     return Recorder(f"{path}.{name}", extra)
-
-
-def _bases(found: Any) -> tuple[type, ...]:
-    return found.__mro__ if isinstance(found, type) else ()
 
 
 def _refusal(name: str, reason: str) -> SpaceError:
@@ -213,5 +249,5 @@ def __dir__() -> list[str]:
     return sorted((*MODULES, *NAMES))
 
 
-for _name in MODULES:  # so that `from hpsearch.keras.layers import Dense` works
+for _name in (*MODULES, *NESTED):  # so that `from hpsearch.keras.layers import Dense` works
     _module(f"keras.{_name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +16,10 @@ from .train import KerasEngine
 from .train.keras_engine import failure
 from .trial import Job, Key, Point
 
-__all__ = ["Look", "Survey", "covering", "first_point", "look", "survey"]
+__all__ = ["Look", "Survey", "covering", "first_look", "look", "survey"]
 
 BATCH = 32  # rows that a model is shown
+TRIES = 4
 MOST_POINTS = 200
 MOST_DRAWS = 1000
 
@@ -56,6 +59,10 @@ class Survey:
     dead: list[str] = field(default_factory=list)
 
 
+class _NoMetric(BuildError):
+    """No point will help: the metric that is searched for does not exist."""
+
+
 def look(engine: KerasEngine, space: Space, point: Point) -> Look:
     """Build and compile the model of a point and show it one batch.
 
@@ -72,7 +79,7 @@ def look(engine: KerasEngine, space: Space, point: Point) -> Look:
     except Exception as error:
         raise BuildError(f"The first batch failed: {failure(job, error).error}") from error
     if names is not None and space.metric not in names:
-        raise BuildError(
+        raise _NoMetric(
             f"No trial will report the metric {space.metric!r}. {nearest(space.metric, names)}"
             + _why_missing(space, made.parts)
         )
@@ -82,26 +89,47 @@ def look(engine: KerasEngine, space: Space, point: Point) -> Look:
     return Look(point, int(model.count_params()), names or (), str(shapes), data)
 
 
-def first_point(space: Space, parameters: Parameters) -> Point:
-    """A legal point to try first: the first baseline if it is whole, else one from the middle."""
-    for point in space.baselines.values():
+def first_look(engine: KerasEngine, space: Space, parameters: Parameters) -> Look:
+    """Look at one point that can be built: a baseline, one from the middle, or one of a few more.
+
+    A point that fails is a trial that would fail, which is no reason not to search; several in a
+    row are.
+
+    Raises:
+        BuildError: the first failure, if none of `TRIES` points can be built; or at once if no
+            trial would report the metric.
+        SearchStopped: if no point satisfies `require`.
+    """
+    first: BuildError | None = None
+    for point in itertools.islice(_candidates(space, parameters), TRIES):
         try:
-            return parameters.legal(parameters.check(point))
-        except PointError:
-            continue
+            return look(engine, space, point)
+        except _NoMetric:
+            raise
+        except BuildError as error:
+            first = first or error
+    assert first is not None, "there is a candidate, or `_candidates` has raised"
+    raise first
+
+
+def _candidates(space: Space, parameters: Parameters) -> Iterator[Point]:
+    """Legal points to try: the whole baselines, then one from the middle, then random ones."""
+    for point in space.baselines.values():
+        with contextlib.suppress(PointError):
+            yield parameters.legal(parameters.check(point))
     draw = random.Random(0)
+    violated = None
     for number in range(MOST_DRAWS):
-        middle = number == 0
-        point = parameters.complete(
-            lambda p: p.word.quantile(0.5 if middle else draw.random())  # noqa: B023
-        )
+        share = (lambda: 0.5) if number == 0 else draw.random
+        point = parameters.complete(lambda p: p.word.quantile(share()))  # noqa: B023
         violated = parameters.violated(point)
         if violated is None:
-            return point
-    raise SearchStopped(
-        f"None of {MOST_DRAWS} random points satisfies the constraint {violated}. "
-        "Loosen it, or write the choice so that illegal points cannot be declared."
-    )
+            yield point
+    if violated is not None:
+        raise SearchStopped(
+            f"None of {MOST_DRAWS} random points satisfies the constraint {violated}. "
+            "Loosen it, or write the choice so that illegal points cannot be declared."
+        )
 
 
 def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:

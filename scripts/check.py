@@ -1,8 +1,8 @@
 """The one check: format, lint, types, tests (import directions among them). CI runs exactly this.
 
-    python scripts/check.py              everything but what is marked slow
-    python scripts/check.py --slow       the slow tests too
-    python scripts/check.py tests/test_space.py -k labels     some tests only, after the rest
+python scripts/check.py              everything but what is marked slow
+python scripts/check.py --slow       the slow tests too
+python scripts/check.py tests/test_space.py -k labels     some tests only, after the rest
 """
 
 from __future__ import annotations

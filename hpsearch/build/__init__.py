@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from .builder import Builder, where_raised
 from .construct import COMPILE, Construction, Memory
-from .data import Part, Parts, batches_of, digest, facts_of, resolve_parts
+from .data import Part, Parts, batches_of, digest, facts_of, resolve_parts, stratified
+from .make import Maker, Objects
 
 __all__ = [
     "COMPILE",
     "Builder",
     "Construction",
+    "Maker",
     "Memory",
+    "Objects",
     "Part",
     "Parts",
     "batches_of",
     "digest",
     "facts_of",
     "resolve_parts",
+    "stratified",
     "where_raised",
 ]

@@ -1,4 +1,7 @@
-"""Space and point to Keras objects: the second use of the walk.
+"""Space and point to what a trial is made of: the second use of the walk.
+
+The builder decides which parts are there and in which order they are made; a `Maker` makes them,
+into Keras objects or into code.
 
 One object in the declaration is one object in the trial: a layer called twice shares its weights,
 a tensor used twice is computed once. Only in a list of layers a recorded call that stands there
@@ -8,6 +11,7 @@ twice makes two layers, as a reader expects.
 from __future__ import annotations
 
 import functools
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +30,12 @@ from ..declare import (
     Repeat,
     When,
     Word,
-    same,
+    identical,
 )
 from ..errors import BuildError, HpsearchError
 from ..space import Child, Parameters, Walk, is_layers, is_part
 from ..trial import Point
+from .make import Maker, Objects
 
 __all__ = ["Builder", "where_raised"]
 
@@ -47,7 +52,7 @@ class Builder:
         parameters: its table of parameters.
         point: a complete point.
         given: looks up a fact of `given`.
-        call: makes a recorded call; the default just calls.
+        maker: what becomes of the parts; the default makes the real things.
     """
 
     def __init__(
@@ -56,11 +61,11 @@ class Builder:
         parameters: Parameters,
         point: Point,
         given: Callable[[str], Any],
-        call: Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any]], Any] | None = None,
+        maker: Maker | None = None,
     ) -> None:
         self._walk, self._parameters, self._point = walk, parameters, point
         self._given = given
-        self._call = call or (lambda function, args, kwargs: function(*args, **kwargs))
+        self._maker: Maker = maker or Objects()
         self._made: dict[
             int, tuple[Any, Any]
         ] = {}  # the node is kept, so that its id stays its own
@@ -72,12 +77,18 @@ class Builder:
         return None if made is OFF else made
 
     def _go(self, child: Child) -> Any:
-        if not isinstance(child.node, Call):
-            return self._walk.go(child.node, child.place, self)
-        if id(child.node) not in self._made:
-            made = self._walk.go(child.node, child.place, self)
-            self._made[id(child.node)] = (child.node, made)
-        return self._made[id(child.node)][1]
+        node = child.node
+        if not isinstance(node, Call | Derived):
+            return self._walk.go(node, child.place, self)
+        if id(node) not in self._made:
+            for step in self._walk.steps(child, self._is_made) if node.tensor else [child]:
+                if not self._is_made(step):
+                    made = self._walk.go(step.node, step.place, self)
+                    self._made[id(step.node)] = (step.node, made)
+        return self._made[id(node)][1]
+
+    def _is_made(self, child: Child) -> bool:
+        return id(child.node) in self._made
 
     def _value(self, child: Child) -> Any:
         made = self._go(child)
@@ -92,25 +103,24 @@ class Builder:
         match node:
             case Choice():
                 value = self._word(node)
-                return self._go(next(c for c in children if same(c.key, value)))
+                made = self._go(next(c for c in children if identical(c.key, value)))
+                return made if made is OFF else self._maker.word(node, made)
             case Maybe():
                 return self._go(children[0]) if self._word(node) else OFF
-            case Word():
-                return self._word(node)
+            case Word() | Given():
+                return self._maker.word(node, self._word(node))
             case When():
                 return self._go(children[1]) if node.condition.value(self._word) else OFF
             case Match():
                 return self._match(children)
             case Repeat():
-                return self._repeat(children)
+                return self._repeat(node, children)
             case Adapted():
-                return self._adapted(children, place)
-            case Given():
-                return self._given(node.fact)
+                return self._adapted(node, children, place)
             case Derived() | Condition():
                 return self._derived(node, children, place)
             case Recorder():
-                return node.resolve()
+                return self._maker.function(node)
             case Call():
                 return self._made_call(node, children, place)
             case _:
@@ -122,18 +132,18 @@ class Builder:
                 return self._go(child)
         return OFF
 
-    def _repeat(self, children: Sequence[Child]) -> list[Any]:
-        times = self._value(children[0])
+    def _repeat(self, node: Repeat, children: Sequence[Child]) -> list[Any]:
+        times = self._word(node.times) if isinstance(node.times, Word) else node.times
         blocks = [self._go(child) for child in children[1 : times + 1]]
         return [layer for block in blocks for layer in block]
 
-    def _adapted(self, children: Sequence[Child], place: str) -> Any:
+    def _adapted(self, node: Adapted, children: Sequence[Child], place: str) -> Any:
         layer, on = (self._value(child) for child in children)
-        return self._guarded(place, "adapt", lambda: (layer.adapt(on), layer)[1])
+        return self._guarded(place, "adapt", lambda: self._maker.adapted(node, layer, on))
 
     def _derived(self, node: Derived | Condition, children: Sequence[Child], place: str) -> Any:
         values = [self._value(child) for child in children]
-        return self._guarded(place, repr(node), lambda: node.apply(values))
+        return self._guarded(place, node, lambda: self._maker.derived(node, values))
 
     def _container(self, node: Any, children: Sequence[Child]) -> Any:
         if isinstance(node, list | tuple):
@@ -144,10 +154,10 @@ class Builder:
         if isinstance(node, functools.partial):
             values = {child.key: self._value(child) for child in children}
             args = [values.pop(i) for i in range(len(node.args))]
-            return functools.partial(node.func, *args, **values)
+            return self._maker.partial(node, args, values)
         if children:
-            return type(node)(**{child.key: self._value(child) for child in children})
-        return node
+            return self._maker.noun(node, {child.key: self._value(child) for child in children})
+        return self._maker.constant(node)
 
     def _items(self, children: Sequence[Child]) -> list[Any]:
         """The items of a list, spliced; a layer that stands in it twice is made twice."""
@@ -164,7 +174,7 @@ class Builder:
                     is_part(child.node) or is_layers(child.node)
                 ):
                     items.extend(made)
-                elif made is not OFF:
+                elif made is not OFF and not (made is None and is_part(child.node)):
                     items.append(made)
         finally:
             self._listed = outer
@@ -172,29 +182,33 @@ class Builder:
 
     def _made_call(self, call: Call, children: Sequence[Child], place: str) -> Any:
         values = {child.key: self._go(child) for child in children}
-        function = values.pop("function", OFF) if call.applied else call.function.resolve()
+        function = (
+            values.pop("function", OFF) if call.applied else self._maker.function(call.function)
+        )
         plain = {key: None if value is OFF else value for key, value in values.items()}
         args = [plain.pop(i) for i in range(len(call.args))]
-        if call.applied and function is OFF:
+        if call.applied and (function is OFF or function is None):
             return args[0] if args else None
         if call.applied and isinstance(
             function, list | tuple
         ):  # a list of layers, one after another
             return functools.reduce(
-                lambda x, layer: self._guarded(place, repr(layer), lambda: layer(x)),
+                lambda x, layer: self._guarded(
+                    place, layer, lambda: self._maker.call(layer, [x], {})
+                ),
                 function,
                 args[0],
             )
-        return self._guarded(place, _short(call), lambda: self._call(function, args, plain))
+        return self._guarded(place, call, lambda: self._maker.call(function, args, plain))
 
-    def _guarded(self, place: str, what: str, make: Callable[[], Any]) -> Any:
+    def _guarded(self, place: str, what: Any, make: Callable[[], Any]) -> Any:
         """Make something; a failure keeps its exception and says where in the space it happened."""
         try:
             return make()
         except (HpsearchError, KeyboardInterrupt):
             raise
         except Exception as error:
-            raise BuildError(f"{place}: {what} failed: {where_raised(error)}") from error
+            raise BuildError(f"{place}: {_short(what)} failed: {where_raised(error)}") from error
 
 
 def where_raised(error: BaseException) -> str:
@@ -202,14 +216,20 @@ def where_raised(error: BaseException) -> str:
     text = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
-        if "site-packages" not in path.parts and not path.is_relative_to(OWN_FOLDER):
+        if not any(path.is_relative_to(folder) for folder in NOT_THE_USERS):
             if frame.filename.startswith("<"):
                 return text
             return f"{path.name}:{frame.lineno}: {text}"
     return text
 
 
-OWN_FOLDER = Path(__file__).resolve().parent.parent
+NOT_THE_USERS = tuple(
+    Path(folder)
+    for folder in (
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        str(Path(__file__).resolve().parent.parent),
+    )
+)
 
 
 def _makes_layer(node: Any) -> bool:
@@ -217,6 +237,6 @@ def _makes_layer(node: Any) -> bool:
     return isinstance(node, Call) and not node.applied and node.function.is_class()
 
 
-def _short(call: Call) -> str:
-    text = repr(call)
+def _short(what: Any) -> str:
+    text = what if isinstance(what, str) else repr(what)
     return text if len(text) <= 120 else text[:117] + "..."

@@ -19,6 +19,7 @@ from ..space import Fit, Holdout, Space
 from ..trial import Point
 from .builder import Builder
 from .data import Parts, batches_of, facts_of, resolve_parts
+from .make import Maker, Objects
 
 __all__ = ["COMPILE", "Construction", "Memory"]
 
@@ -35,7 +36,7 @@ COMPILE = (
 )
 """The arguments of ``Model.compile``, which `Space` takes under the same names."""
 
-MOST_REMEMBERED = 4
+MOST_REMEMBERED = 8
 
 
 @final
@@ -57,23 +58,27 @@ class Memory:
         kwargs: Mapping[str, Any],
     ) -> Any:
         """Return what the call returned before, or make it, after `seeded` has set the seeds."""
-        key = (id(function), _key(list(args)), _key(dict(kwargs)))
-        if key not in self._results:
+
+        def make() -> Any:
             seeded()
-            result = function(*args, **kwargs)
-            self._results[key] = (result, function, args, kwargs)  # kept alive: ids stay their own
-        self._results.move_to_end(key)
-        while len(self._results) > self._most:
-            self._results.popitem(last=False)
-        return self._results[key][0]
+            return function(*args, **kwargs)
+
+        key = (id(function), _key(list(args)), _key(dict(kwargs)))
+        return self._remembered(key, make, (function, args, kwargs))
 
     def parts(self, data: Any, seed: int) -> Parts:
         """The split of a resolved `Data`, the same object for the same data."""
         key = ("parts", _key({f.name: getattr(data, f.name) for f in fields(data)}), seed)
+        found: Parts = self._remembered(key, lambda: resolve_parts(data, seed), data)
+        return found
+
+    def _remembered(self, key: tuple[Any, ...], make: Callable[[], Any], alive: Any) -> Any:
         if key not in self._results:
-            self._results[key] = (resolve_parts(data, seed), data)
+            self._results[key] = (make(), alive)  # its makings are kept: their ids stay their own
         self._results.move_to_end(key)
-        return self._results[key][0]  # type: ignore[no-any-return]
+        while len(self._results) > self._most:
+            self._results.popitem(last=False)
+        return self._results[key][0]
 
 
 @final
@@ -111,45 +116,59 @@ class Construction:
         }
 
     @functools.cached_property
-    def parts(self) -> Parts:
-        """The data, split; remembered in this process."""
+    def data(self) -> Any:
+        """The data as declared, with its delayed calls made; remembered in this process."""
         seeds = functools.partial(self._seeded, self._study_seed)
         remember = functools.partial(self._memory.call, seeds)
-        walk, parameters = self.space.walk, self.space.parameters
-        builder = Builder(walk, parameters, self._point, self._data_fact, remember)
-        data = builder.build(self.space.data, "data")
-        if not hasattr(data, "train"):
-            return resolve_parts(data, self._study_seed)
-        return self._memory.parts(data, self._study_seed)
+        return self.data_builder(Objects(remember)).build(self.space.data, "data")
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """The data, split; remembered in this process."""
+        if not hasattr(self.data, "train"):
+            return resolve_parts(self.data, self._study_seed)
+        return self._memory.parts(self.data, self._study_seed)
 
     def model(self) -> Any:
         """A new model, built as declared (compiled already if its function compiles it)."""
+        return self.builder().build(self.space.model, "model")
+
+    def compile_arguments(self) -> dict[str, Any]:
+        """The arguments of ``Model.compile`` that the space gives."""
+        builder = self.builder()
+        given = [name for name in COMPILE if getattr(self.space, name) is not None]
+        return {name: builder.build(getattr(self.space, name), name) for name in given}
+
+    def phase(self, number: int) -> Fit:
+        """Phase `number` from 0 with all its values known."""
+        builder = self.builder(phase=number)
+        built = builder.build(self.space.phases[number], self.phase_place(number))
+        assert isinstance(built, Fit)
+        return built
+
+    def function(self, name: str) -> Any:
+        """The function given as ``train`` or ``evaluate``, with its searched arguments bound."""
+        return self.builder().build(getattr(self.space, name), name)
+
+    def builder(self, maker: Maker | None = None, *, phase: int | None = None) -> Builder:
+        """A builder that knows the facts of one phase of this trial, or (None) of all of them."""
         self._facts |= facts_of(self.parts) | {
             "batch_size": lambda: self._fit_value("batch_size") or 32,
             "epochs": self._epochs,
             "steps": self._steps,
             "steps_per_epoch": lambda: self._steps_per_epoch(self._phase or 0),
         }
-        self._phase = None
-        return self._builder().build(self.space.model, "model")
+        self._phase = phase
+        return self._builder(maker)
 
-    def compile_arguments(self) -> dict[str, Any]:
-        """The arguments of ``Model.compile`` that the space gives."""
-        self._phase = None
-        builder = self._builder()
-        given = [name for name in COMPILE if getattr(self.space, name) is not None]
-        return {name: builder.build(getattr(self.space, name), name) for name in given}
+    def data_builder(self, maker: Maker) -> Builder:
+        """A builder for the data, which knows no fact but the study's seed."""
+        walk, parameters = self.space.walk, self.space.parameters
+        return Builder(walk, parameters, self._point, self._data_fact, maker)
 
-    def phase(self, number: int) -> Fit:
-        """Phase `number` from 0 with all its values known."""
-        self._phase = number
-        built = self._builder().build(self.space.phases[number], self._phase_place(number))
-        assert isinstance(built, Fit)
-        return built
-
-    def function(self, name: str) -> Any:
-        """The function given as ``train`` or ``evaluate``, with its searched arguments bound."""
-        return self._builder().build(getattr(self.space, name), name)
+    def phase_place(self, number: int) -> str:
+        """Where phase `number` stands in the space."""
+        return f"fit.{number}" if isinstance(self.space.fit, list | tuple) else "fit"
 
     def epochs(self) -> int:
         """The epochs of all phases."""
@@ -177,15 +196,13 @@ class Construction:
             "Write the value, or a word."
         )
 
-    def _builder(self) -> Builder:
-        return Builder(self.space.walk, self.space.parameters, self._point, self.fact)
-
-    def _phase_place(self, number: int) -> str:
-        return f"fit.{number}" if isinstance(self.space.fit, list | tuple) else "fit"
+    def _builder(self, maker: Maker | None = None) -> Builder:
+        walk, parameters = self.space.walk, self.space.parameters
+        return Builder(walk, parameters, self._point, self.fact, maker)
 
     def _phase_value(self, number: int, name: str) -> Any:
         phase = self.space.phases[number]
-        return self._builder().build(getattr(phase, name), f"{self._phase_place(number)}.{name}")
+        return self._builder().build(getattr(phase, name), f"{self.phase_place(number)}.{name}")
 
     def _fit_value(self, name: str) -> Any:
         return self._phase_value(self._phase or 0, name)
@@ -194,16 +211,18 @@ class Construction:
         return list(range(len(self.space.phases))) if self._phase is None else [self._phase]
 
     def _epochs(self) -> int:
-        return sum(int(self._phase_value(i, "epochs")) for i in self._running())
+        return sum(self._phase_epochs(i) for i in self._running())
+
+    def _phase_epochs(self, number: int) -> int:
+        first = int(self._phase_value(number, "initial_epoch") or 0)
+        return int(self._phase_value(number, "epochs")) - first
 
     def _steps_per_epoch(self, number: int) -> int:
         given = self._phase_value(number, "steps_per_epoch")
         return given or batches_of(self.parts.train, self._phase_value(number, "batch_size"))
 
     def _steps(self) -> int:
-        return sum(
-            int(self._phase_value(i, "epochs")) * self._steps_per_epoch(i) for i in self._running()
-        )
+        return sum(self._phase_epochs(i) * self._steps_per_epoch(i) for i in self._running())
 
 
 def _key(value: Any) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import DataError
 from ..space import Data, Holdout
 
-__all__ = ["Part", "Parts", "batches_of", "digest", "facts_of", "resolve_parts"]
+__all__ = ["Part", "Parts", "batches_of", "digest", "facts_of", "resolve_parts", "stratified"]
 
 
 @final
@@ -40,6 +40,11 @@ class Part:
     def dataset(self) -> bool:
         """Whether this is an iterable of batches rather than arrays."""
         return _is_dataset(self.x)
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether Keras can draw the order in which it trains on this: arrays and PyDatasets."""
+        return not self.dataset or hasattr(self.x, "num_batches")
 
     def as_tuple(self) -> Any:
         """As Keras's ``validation_data`` takes it."""
@@ -165,11 +170,11 @@ def _split(train: Part, holdout: Holdout, seed: int) -> tuple[Part, Part]:
         return train.take(slice(None, at)), train.take(slice(at, None))
     order = np.random.default_rng(seed).permutation(rows)
     if holdout.stratify:
-        order = _stratified(order, _labels(train), rows - at)
+        order = stratified(order, _labels(train), rows - at)
     return train.take(np.sort(order[:at])), train.take(np.sort(order[at:]))
 
 
-def _stratified(order: Any, labels: Any, held: int) -> Any:
+def stratified(order: Any, labels: Any, held: int) -> Any:
     """Reorder shuffled rows so that the last `held` have each class's share (largest remainders)."""
     found, counts = np.unique(labels, return_counts=True)
     exact = counts * held / counts.sum()
@@ -215,9 +220,12 @@ def _classes(part: Part) -> int:
             "given.classes needs class numbers or one-hot rows as targets, got real numbers. "
             "For regression write the number of outputs."
         )
-    if y.dtype.kind not in "iubf" or y.min() < 0:
+    numbers = y.dtype.kind in "iubf"
+    if not numbers or y.min() < 0:
+        got = f"numbers from {int(y.min())}" if numbers else str(y.dtype)
         raise DataError(
-            f"given.classes needs classes counted from 0, got {y.dtype} from {y.min()!r}."
+            f"given.classes needs classes counted from 0, got {got}. Number the classes, or write "
+            "how many there are in its place."
         )
     return int(y.max()) + 1
 
@@ -247,12 +255,14 @@ def batches_of(part: Part, batch_size: int | None) -> int:
     """
     if not part.dataset:
         return math.ceil(_known_rows(part) / (batch_size or 32))
-    for name in ("cardinality", "__len__"):
-        count = getattr(part.x, name, None)
-        if count is not None and int(count()) > 0:
-            return int(count())
-    if getattr(part.x, "num_batches", None):
-        return int(part.x.num_batches)
+    if hasattr(part.x, "cardinality"):  # tf.data: negative if infinite or not known
+        count = int(part.x.cardinality())
+    elif hasattr(part.x, "num_batches"):  # PyDataset
+        count = int(part.x.num_batches or 0)
+    else:
+        count = len(part.x) if hasattr(part.x, "__len__") else 0
+    if count > 0:
+        return count
     raise DataError(
         "given.steps: the dataset does not know how many batches it has. "
         "Give Fit(steps_per_epoch=…), or dataset.apply(tf.data.experimental.assert_cardinality(n))."

@@ -40,14 +40,14 @@ def check_command(space: str, folder: Path, as_json: bool) -> None:
 
 
 def _surveyed(target: str) -> tuple[Any, Any]:
-    from ..preflight import first_point, look, survey
+    from ..preflight import first_look, survey
     from ..space import load
     from ..train import KerasEngine
 
     loaded = load(target)
     space = loaded.space
     engine = KerasEngine(space, 0)
-    look(engine, space, first_point(space, space.parameters))
+    first_look(engine, space, space.parameters)
     return loaded, survey(engine, space, space.parameters)
 
 

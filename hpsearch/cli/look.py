@@ -77,8 +77,8 @@ def show_command(
     """Show STUDY, by default the latest, or trial NUMBER of it."""
     from ..trial import to_json
 
-    if study is not None and study.isdigit() and number is None:
-        study, number = None, int(study)
+    if number is None and study is not None and study.isdigit():
+        number, study = int(study), None
     name, settings, trials, runs = read(folder, study)
     if number is None:
         if as_json:

@@ -1,10 +1,12 @@
 """The words with which a space is written; each checks itself on the line where it stands.
 
-`expression` holds what is not known yet, `words` what is searched, `parts` what is built.
+`expression` holds what is not known yet, `words` and `options` what is searched, `call` and
+`parts` what is built.
 """
 
 from __future__ import annotations
 
+from .call import Applicable, Call, Recorder, delayed
 from .expression import (
     FACTS,
     Condition,
@@ -16,38 +18,19 @@ from .expression import (
     plain_value,
     same,
 )
-from .parts import (
-    Adapted,
-    Call,
-    Match,
-    Recorder,
-    Repeat,
-    When,
-    adapted,
-    delayed,
-    live_keras_object,
-    match,
-    part_name,
-    refuse_live,
-    repeat,
-    when,
-)
+from .live import live_keras_object, refuse_live
+from .names import check_name, part_name, snake
+from .options import Choice, Maybe, choice, maybe
+from .parts import Adapted, Match, Repeat, When, adapted, match, repeat, when
 from .words import (
-    Applicable,
-    Choice,
     Integer,
-    Maybe,
     Normal,
     Uniform,
     Word,
-    check_name,
-    choice,
     integer,
     lognormal,
     loguniform,
-    maybe,
     normal,
-    snake,
     uniform,
 )
 

@@ -58,6 +58,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "~": lambda value: not value,
 }
 
+ORDERS = ("<", "<=", ">", ">=")
+
 NO_VALUE_YET = (
     "{what} has no value yet: this line runs once, when the space is declared, so {use} cannot "
     "work.\nFor a layer that depends on it write `when(depth == 'four', layers.Dense(100))`; "
@@ -69,11 +71,16 @@ class Expression:
     """Anything whose value is known only when a trial is built. Compared by identity."""
 
     __hash__ = object.__hash__
+    tensor = False  # whether this is a step of a functional model: what a layer was called on
     __array_ufunc__ = None  # numpy arrays hand their operators to us
 
     def noun(self) -> str:
         """What to call this in a message."""
         return "An expression"
+
+    def part_name(self) -> str:
+        """What to call this in labels."""
+        return type(self).__name__.lower()
 
     def value(self, lookup: Callable[[Expression], Any]) -> Any:
         """Return the value, asking `lookup` for the words and facts it is made of."""
@@ -210,6 +217,7 @@ class Derived(Expression):
     def __init__(self, sign: str, *items: Any) -> None:
         self.sign = sign
         self.items = items
+        self.tensor = any(getattr(item, "tensor", False) for item in items)
 
     def noun(self) -> str:
         return "A derived value"
@@ -226,7 +234,7 @@ class Derived(Expression):
 
     def __repr__(self) -> str:
         if self.sign == "[]":
-            return f"{self.items[0]!r}[{self.items[1]!r}]"
+            return f"{_brief(self.items[0])}[{_brief(self.items[1])}]"
         return _written(self.sign, self.items)
 
 
@@ -236,11 +244,11 @@ class Condition(Expression):
 
     def __init__(self, sign: str, *items: Any) -> None:
         self.sign = sign
-        self.items = (
-            tuple(_option_of(items[1 - i], item) for i, item in enumerate(items))
-            if (sign in ("==", "!="))
-            else items
-        )
+        if sign in ("==", "!="):
+            items = tuple(_option_of(items[1 - i], item) for i, item in enumerate(items))
+        elif sign in ORDERS:
+            _check_order(sign, *items)
+        self.items = items
 
     def noun(self) -> str:
         return "A condition"
@@ -282,7 +290,7 @@ class _Facts:
     """`given.NAME`: what is known only at trial time."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         if name not in FACTS:
             raise SpaceError(f"given has no fact {name!r}. {nearest(name, FACTS)}")
@@ -333,11 +341,32 @@ def same(left: Any, right: Any) -> bool:
 
 
 def _option_of(word: Any, constant: Any) -> Any:
-    """Return a constant compared with a choice as the value its option has in a point."""
+    """Return a constant compared with a word as the value that it has in a point."""
     if isinstance(constant, Expression) or not isinstance(word, Expression):
         return constant
     choose = getattr(type(word), "compared", None)
     return constant if choose is None else choose(word, constant)
+
+
+def _check_order(sign: str, left: Any, right: Any) -> None:
+    """Refuse an order that cannot be told, such as that of a string and a number."""
+    try:
+        for first in _ends(left):
+            for second in _ends(right):
+                OPERATORS[sign](first, second)
+    except TypeError as error:
+        raise SpaceError(
+            f"{left!r} {sign} {right!r} cannot be told: {error}. Compare numbers with numbers, "
+            "or ask for one option with ==."
+        ) from None
+
+
+def _ends(item: Any) -> tuple[Any, ...]:
+    """Values to try: those of a word, a constant itself, none of what is not known at all."""
+    if not isinstance(item, Expression):
+        return (item,)
+    ends = getattr(type(item), "ends", None)
+    return () if ends is None else tuple(ends(item))
 
 
 def _value(item: Any, lookup: Callable[[Expression], Any]) -> Any:
@@ -346,5 +375,10 @@ def _value(item: Any, lookup: Callable[[Expression], Any]) -> Any:
 
 def _written(sign: str, items: tuple[Any, ...]) -> str:
     if len(items) == 1:
-        return f"{'-' if sign == 'negative' else sign}({items[0]!r})"
-    return f"({items[0]!r} {sign} {items[1]!r})"
+        return f"{'-' if sign == 'negative' else sign}({_brief(items[0])})"
+    return f"({_brief(items[0])} {sign} {_brief(items[1])})"
+
+
+def _brief(item: Any) -> str:
+    """A tensor is made of all that is before it: written out, a deep model would never end."""
+    return "…" if getattr(item, "tensor", False) else repr(item)

@@ -1,45 +1,34 @@
-"""The words that are searched: uniform, normal, integer, choice, maybe. Each checks itself.
+"""The words over numbers: uniform, normal, integer. Each checks itself.
 
-A word is an ordinary value to the type checker (`choice(["relu", "tanh"])` is a `str`) and an
-`Expression` at run time. Distributions follow hyperopt's, with bounds as themselves (never their
-logarithms), both ends included, and steps counted from `low`.
+A word is an ordinary value to the type checker (`integer(1, 4)` is an `int`) and an `Expression`
+at run time. Distributions follow hyperopt's, with bounds as themselves (never their logarithms),
+both ends included, and steps counted from `low`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from statistics import NormalDist
-from typing import Any, TypeVar, cast, final
+from typing import Any, cast, final
 
-from ..errors import PointError, SpaceError, nearest
-from .expression import Expression, identical, plain_value, same
+from ..errors import PointError, SpaceError
+from .expression import Expression
+from .names import check_name
 
 __all__ = [
-    "Applicable",
-    "Choice",
     "Integer",
-    "Maybe",
     "Normal",
     "Uniform",
     "Word",
-    "check_name",
-    "choice",
+    "finite_number",
     "integer",
     "lognormal",
     "loguniform",
-    "maybe",
     "normal",
-    "snake",
     "uniform",
 ]
-
-T = TypeVar("T")
-NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
-LONGEST_NAME = 250  # MLflow's longest parameter key
 
 
 class Word(Expression):
@@ -55,12 +44,23 @@ class Word(Expression):
 
     def noun(self) -> str:
         kind = type(self).__name__.lower()
-        article = "An" if kind[0] in "aeiou" else "A"
+        article = "An" if kind[0] in "aeio" else "A"  # a uniform
         return f"{article} {kind}"
 
     def check(self, value: Any) -> Any:
         """Return `value` as it stands in a point, or raise PointError saying what is legal."""
         raise NotImplementedError
+
+    def compared(self, constant: Any) -> Any:
+        """Return a constant that is compared with this word as one of its values.
+
+        Raises:
+            SpaceError: if it is none, so that the comparison would always be false.
+        """
+        try:
+            return self.check(constant)
+        except PointError as error:
+            raise SpaceError(f"This comparison would always be false: {error}") from None
 
     def quantile(self, share: float) -> Any:
         """Return the value below which `share` in [0, 1] of the prior lies."""
@@ -84,15 +84,6 @@ class Word(Expression):
     def describe(self) -> dict[str, Any]:
         """The word as JSON, for the description and the fingerprint."""
         raise NotImplementedError
-
-
-class Applicable(Expression):
-    """A part that stands for a layer: it can be called on what a layer can be called on."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from .parts import Call  # a call of a part is a part
-
-        return Call(self, args, kwargs)
 
 
 class _Ladder(Word):
@@ -144,7 +135,7 @@ class _Ladder(Word):
         return self.snap(low + share * (high - low))
 
     def check(self, value: Any) -> Any:
-        number = _number(value)
+        number = finite_number(value)
         legal = f"a number from {self.low!r} to {self.high!r}"
         if self.step is not None:
             legal += f" in steps of {self.step!r}"
@@ -253,7 +244,7 @@ class Normal(Word):
         return self.snap(math.exp(number) if self.log else number)
 
     def check(self, value: Any) -> float:
-        number = _number(value)
+        number = finite_number(value)
         if number is None or (self.log and number < 0):
             kind = "a positive number" if self.log else "a finite number"
             raise PointError(f"{value!r} is outside {self!r}: it takes {kind}.")
@@ -272,136 +263,6 @@ class Normal(Word):
     def __repr__(self) -> str:
         step = "" if self.step is None else f", step={self.step!r}"
         return f"{'log' if self.log else ''}normal({self.mean!r}, {self.std!r}{step})"
-
-
-class _Options(Word):
-    """A word with a table of options held by us; hyperopt sees only their numbers."""
-
-    points: tuple[Any, ...]  # what each option is in a point
-    weights: tuple[float, ...]
-
-    def index(self, value: Any) -> int | None:
-        """The number of the option that a point's value names, None if there is none."""
-        for alike in (identical, same):  # 1 before 1.0, but 1.0 names the option 1
-            for i, point in enumerate(self.points):
-                if alike(point, value):
-                    return i
-        return None
-
-    def check(self, value: Any) -> Any:
-        found = self.index(value)
-        if found is None:
-            raise PointError(f"{value!r} is no option of {self!r}. {_options(value, self.points)}")
-        return self.points[found]
-
-    def quantile(self, share: float) -> Any:
-        total = 0.0
-        for point, weight in zip(self.points, self.weights, strict=True):
-            total += weight
-            if share < total:
-                return point
-        return self.points[-1]
-
-    def size(self) -> int:
-        return len(self.points)
-
-    def values(self, steps: int) -> Iterator[Any]:
-        return iter(self.points)
-
-    def ends(self) -> tuple[Any, ...]:
-        return self.points
-
-
-@final
-class Choice(_Options, Applicable):
-    """One of several options.
-
-    Attributes:
-        options: the options themselves, in order.
-        keys: the name of each option in labels below it.
-        points: what each option is in a point: itself if it is plain, else its key.
-    """
-
-    def __init__(
-        self,
-        options: Sequence[Any] | Mapping[str, Any],
-        weights: Sequence[float] | Mapping[str, float] | None,
-        name: str | None,
-    ) -> None:
-        names, self.options = _split_options(options)
-        self.name = check_name(name)
-        self.keys = _option_keys(names, self.options)
-        self.points = tuple(
-            _point_value(option, key) for option, key in zip(self.options, self.keys, strict=True)
-        )
-        written = [json.dumps(point) for point in self.points]
-        twice = sorted({item for item in written if written.count(item) > 1})
-        if twice:
-            raise SpaceError(
-                f"choice needs options that differ, got {', '.join(twice)} twice. Leave one out; "
-                "to make an option more likely give `weights`."
-            )
-        self.weights = _check_weights(weights, self.keys)
-        self.weighted = weights is not None
-
-    def index(self, value: Any) -> int | None:
-        found = super().index(value)
-        if found is None and isinstance(value, str) and value in self.keys:
-            return self.keys.index(value)
-        return found
-
-    def compared(self, constant: Any) -> Any:
-        """Return a constant that is compared with this choice as one of `points`."""
-        found = self.index(constant)
-        if found is None:
-            raise SpaceError(
-                f"{constant!r} is no option of {self!r}, so the comparison would always be false. "
-                f"{_options(constant, self.points)}"
-            )
-        return self.points[found]
-
-    def option(self, value: Any) -> Any:
-        """The option that a point's value names."""
-        found = self.index(value)
-        if found is None:
-            self.check(value)
-            raise AssertionError("check raises for what is no option")
-        return self.options[found]
-
-    def describe(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"word": "choice", "options": list(self.points)}
-        if self.weighted:
-            about["weights"] = list(self.weights)
-        return about
-
-    def __repr__(self) -> str:
-        shown = ", ".join(repr(point) for point in self.points[:6])
-        return f"choice([{shown}{', …' if len(self.points) > 6 else ''}])"
-
-
-@final
-class Maybe(_Options, Applicable):
-    """A part that is there or not. In a point it is true or false at its own label."""
-
-    def __init__(self, part: Any, p: float, name: str | None) -> None:
-        number = _number(p)
-        if number is None or not 0 < number < 1:
-            raise SpaceError(
-                f"maybe needs 0 < p < 1, got p={p!r}. p is how often the part is there."
-            )
-        if part is None:
-            raise SpaceError(
-                "maybe needs a part, got None. Off already means None (or nothing, in a list)."
-            )
-        self.part, self.p, self.name = part, number, check_name(name)
-        self.points = (False, True)
-        self.weights = (1 - number, number)
-
-    def describe(self) -> dict[str, Any]:
-        return {"word": "maybe", "p": self.p}
-
-    def __repr__(self) -> str:
-        return f"maybe({self.part!r})"
 
 
 def uniform(
@@ -457,139 +318,7 @@ def integer(
     return cast(int, Integer(low, high, step, log, name))
 
 
-def choice(
-    options: Sequence[T] | Mapping[str, T],
-    weights: Sequence[float] | Mapping[str, float] | None = None,
-    *,
-    name: str | None = None,
-) -> T:
-    """One of the options, a list or ``{name: option}``; `weights` are their probabilities.
-
-    An option may be anything: numbers, strings, layers, lists of layers, whole models.
-
-    Raises:
-        SpaceError: if options are missing or the same twice, or weights do not sum to 1.
-    """
-    return cast(T, Choice(options, weights, name))
-
-
-def maybe(part: T, p: float = 0.5, *, name: str | None = None) -> T:
-    """The part, or nothing: off it vanishes from a list of layers and is None as an argument.
-
-    Raises:
-        SpaceError: unless 0 < p < 1.
-    """
-    return cast(T, Maybe(part, p, name))
-
-
-def check_name(name: str | None) -> str | None:
-    """Return a user's label if MLflow can store it."""
-    if name is None:
-        return None
-    if not isinstance(name, str) or not NAME.match(name) or len(name) > LONGEST_NAME:
-        raise SpaceError(
-            "A name may hold letters, digits, '_', '-' and single dots, at most "
-            f"{LONGEST_NAME} characters, got {name!r}. MLflow refuses the rest."
-        )
-    return name
-
-
-def snake(name: str) -> str:
-    """Write a class or function name as Keras names a layer: BatchNormalization, batch_normalization."""
-    bare = re.sub(r"\W+", "", name)
-    parted = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", bare)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", parted).lower()
-
-
-def _split_options(options: Any) -> tuple[list[str | None], tuple[Any, ...]]:
-    if isinstance(options, Mapping):
-        names = list(options)
-        wrong = [key for key in names if not isinstance(key, str) or not key]
-        if wrong:
-            raise SpaceError(
-                f"choice needs names that are strings, got {wrong[0]!r}. "
-                "Write {'name': option}, or a list if the options speak for themselves."
-            )
-        found: tuple[Any, ...] = tuple(options.values())
-    elif isinstance(options, str | bytes | Expression) or not _listable(options):
-        raise SpaceError(
-            f"choice needs a list of options or {{name: option}}, got {options!r}. "
-            "Write choice([a, b])."
-        )
-    else:
-        found = tuple(options)
-        names = [None] * len(found)
-    if not found:
-        raise SpaceError("choice needs at least one option, got none.")
-    return names, found
-
-
-def _listable(options: Any) -> bool:
-    return isinstance(options, list | tuple | range) or (
-        hasattr(options, "tolist") and getattr(options, "ndim", 0) == 1
-    )
-
-
-def _option_keys(names: Sequence[str | None], options: Sequence[Any]) -> tuple[str, ...]:
-    taken: dict[str, int] = {}
-    keys = []
-    for name, option in zip(names, options, strict=True):
-        key = _option_name(option) if name is None else name
-        again = taken.get(key, 0)
-        taken[key] = again + 1
-        keys.append(f"{key}_{again}" if again else key)
-    return tuple(keys)
-
-
-def _option_name(option: Any) -> str:
-    from .parts import part_name  # parts name themselves
-
-    try:
-        value = plain_value(option)
-    except TypeError:
-        return part_name(option)
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _point_value(option: Any, key: str) -> Any:
-    if isinstance(option, float) and not math.isfinite(option):
-        raise SpaceError(f"choice cannot offer {option!r}: give a finite number.")
-    try:
-        return plain_value(option)
-    except TypeError:
-        return key
-
-
-def _check_weights(weights: Any, keys: tuple[str, ...]) -> tuple[float, ...]:
-    if weights is None:
-        return tuple(1 / len(keys) for _ in keys)
-    if isinstance(weights, Mapping):
-        unknown = [key for key in weights if key not in keys]
-        if unknown or len(weights) != len(keys):
-            raise SpaceError(
-                f"choice needs a weight for each of {', '.join(keys)}, got {dict(weights)!r}."
-            )
-        weights = [weights[key] for key in keys]
-    numbers = [_number(weight) for weight in weights]
-    if len(numbers) != len(keys):
-        raise SpaceError(
-            f"choice has {len(keys)} options but {len(numbers)} weights. Give one each."
-        )
-    if any(number is None or number <= 0 for number in numbers):
-        raise SpaceError(
-            f"choice needs weights above 0, got {list(weights)!r}. Leave an unwanted option out."
-        )
-    shares = [cast(float, number) for number in numbers]
-    if not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        fair = [round(share / sum(shares), 4) for share in shares]
-        raise SpaceError(
-            f"choice needs weights that sum to 1, got {list(weights)!r} (sum {sum(shares):g}). "
-            f"Did you mean {fair}?"
-        )
-    return tuple(shares)
-
-
-def _number(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
     """Return a finite real number as a Python number, None for anything else."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
@@ -599,14 +328,14 @@ def _number(value: Any) -> float | None:
 
 
 def _real(word: str, argument: str, value: Any) -> float:
-    number = _number(value)
+    number = finite_number(value)
     if number is None:
         raise SpaceError(f"{word} needs a finite number for {argument}, got {argument}={value!r}.")
     return float(number)
 
 
 def _whole(argument: str, value: Any) -> int:
-    number = _number(value)
+    number = finite_number(value)
     if number is None or number != int(number):
         raise SpaceError(
             f"integer needs a whole number for {argument}, got {argument}={value!r}. "
@@ -628,7 +357,3 @@ def _exponents(low: float, high: float) -> str:
     if low < high <= 0 and low > -40:
         return f": loguniform(1e{low:g}, 1e{high:g}) or loguniform({math.exp(low):.3g}, {math.exp(high):.3g})"
     return ""
-
-
-def _options(value: Any, points: Sequence[Any]) -> str:
-    return nearest(str(value), [str(point) for point in points])

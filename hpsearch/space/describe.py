@@ -40,7 +40,7 @@ Chain: TypeAlias = tuple[tuple[Expression, Any], ...]
 
 Identity: TypeAlias = tuple[tuple[int, str], ...]
 
-MOST_VISITS = 100_000
+MOST_VISITS = 30_000
 LONGEST_LABEL = 250  # MLflow's longest parameter key
 
 
@@ -247,8 +247,6 @@ def _label(found: _Found) -> str:
             "called for each."
         )
     label = found.standing[0]
-    if not label:
-        raise SpaceError(f"{found.word!r} is the whole space; put it in a dict: {{'x': …}}.")
     if len(label) > LONGEST_LABEL:
         raise SpaceError(
             f"The label {label[:60]}… has {len(label)} characters; MLflow takes {LONGEST_LABEL}. "
@@ -271,6 +269,8 @@ def _function(function: Any) -> str:
 
 
 def _constant(node: Any, place: str) -> Any:
+    if isinstance(node, list | tuple):  # so long that it was not walked
+        return {"list": len(node)}
     try:
         return plain_value(node)
     except TypeError:
@@ -284,8 +284,6 @@ def _constant(node: Any, place: str) -> Any:
         return {"array": [int(n) for n in shape], "dtype": str(node.dtype)}
     if isinstance(node, float):
         return {"float": repr(node)}
-    if isinstance(node, list | tuple):
-        return {"list": len(node)}
     if callable(node) and hasattr(node, "__qualname__"):
         return {"function": node.__qualname__.rpartition("<locals>.")[2]}
     return {"object": type(node).__qualname__}

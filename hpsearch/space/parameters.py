@@ -112,7 +112,8 @@ class Parameters(Mapping[str, Parameter]):
             return tails[0]
         if tails:
             raise PointError(f"{name!r} could be any of {', '.join(tails)}. Write one of them.")
-        raise PointError(f"The space has no label {name!r}. {nearest(name, self._table)}")
+        near = [*self._table, *(label.rpartition(".")[2] for label in self._table)]
+        raise PointError(f"The space has no label {name!r}. {nearest(name, near)}")
 
     def with_fixed(self, values: Mapping[str, Value]) -> Parameters:
         """The same table with more labels fixed."""

@@ -35,6 +35,7 @@ __all__ = ["Child", "Visit", "Walk", "is_layers", "is_part"]
 SEQUENTIAL = ("keras.Sequential", "keras.models.Sequential")
 FUNCTIONAL = ("keras.Model", "keras.models.Model")
 LONGEST_LIST = 1000
+VALUES = (Word, Derived, Condition)
 
 
 @final
@@ -71,6 +72,7 @@ class Walk:
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
+        self._operand_places: dict[str, dict[int, str]] = {}
         self._tensors: dict[int, str] = {}  # parts of a functional model keep one place
         self._children: dict[tuple[int, str], tuple[Any, tuple[Child, ...]]] = {}
 
@@ -122,10 +124,10 @@ class Walk:
                 ]
             case Maybe():
                 base = node.name or place
-                inside = _join(base, "value") if isinstance(node.part, Word) else base
+                inside = _join(base, "value") if _bare(node.part) else base
                 return [Child(True, node.part, inside, (node, True))]
             case When():
-                condition = Child("condition", node.condition, place, reading=True)
+                condition = Child("condition", node.condition, _join(place, "if"), reading=True)
                 return [condition, Child("part", node.part, place, (node.condition, True))]
             case Match():
                 cases = node.conditions()
@@ -135,7 +137,7 @@ class Walk:
                     Child(key, part, inside, (condition, True))
                     for key, inside, (condition, part) in zip(keys, places, cases, strict=True)
                 ]
-                return [Child("word", node.word, place, reading=True), *parts]
+                return [Child("word", node.word, _join(place, "if"), reading=True), *parts]
             case Repeat():
                 return self._repeat(node, place)
             case Adapted():
@@ -214,11 +216,15 @@ class Walk:
             if getattr(item, "tensor", False) and not reading:
                 found.append(self._tensor(key, item, place))
             else:
-                before = {id(child.node) for child in found if isinstance(child.node, Word)}
-                other = isinstance(item, Word) and before and id(item) not in before
-                suffix = f"_{len(before)}" if other else ""
-                found.append(Child(key, item, place + suffix, reading=reading))
+                stands = isinstance(item, Word) and not reading
+                at = functools.partial(self._operand, item, place) if stands else place
+                found.append(Child(key, item, at, reading=reading))
         return found
+
+    def _operand(self, word: Word, place: str) -> str:
+        """Words of one expression stand at one place; those after the first are numbered."""
+        inside = self._operand_places.setdefault(place, {})
+        return inside.setdefault(id(word), f"{place}_{len(inside)}" if inside else place)
 
     def _arguments(self, args: Any, kwargs: Any, place: str) -> list[Child]:
         return [Child(key, item, _join(place, str(key))) for key, item in [*args, *kwargs]]
@@ -226,7 +232,7 @@ class Walk:
     def _items(self, items: Sequence[Any], place: str) -> list[Child]:
         found = []
         for index, item in enumerate(items):
-            if isinstance(item, Call) and _is_tensor(item):
+            if _is_tensor(item):
                 found.append(self._tensor(index, item, place))
             elif is_layers(item) or (isinstance(item, When) and is_layers(item.part)):
                 found.append(Child(index, item, place))
@@ -273,6 +279,11 @@ def _is_tensor(item: Any) -> bool:
     if isinstance(item, list | tuple):
         return bool(item) and all(_is_tensor(part) for part in item)
     return isinstance(item, Expression) and item.tensor
+
+
+def _bare(part: Any) -> bool:
+    """Whether a word may stand in this part with nothing to tell its place from the part's own."""
+    return _bare(part.part) if isinstance(part, When) else isinstance(part, VALUES)
 
 
 def _has_children(node: Any) -> bool:

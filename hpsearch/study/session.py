@@ -104,12 +104,12 @@ class Session:
         space = self.problem.space
         if space is None or not self.options.check:
             return engine, {}
-        from ..preflight import first_point, look
+        from ..preflight import first_look
         from ..train import KerasEngine
 
         assert isinstance(engine, KerasEngine)
         fixed = self.problem.parameters.with_fixed(self.options.fix)
-        return engine, {"data": look(engine, space, first_point(space, fixed)).data}
+        return engine, {"data": first_look(engine, space, fixed).data}
 
     def _settings(self, command: str) -> dict[str, Any]:
         problem, options = self.problem, self.options
@@ -250,7 +250,9 @@ class Session:
                     functools.partial(self._restore, trial, compiled=False),
                     self._sample(trial),
                     register=trial.number == best.number,
-                    metrics=self.store.settings.get("test") if trial.number == best.number else None,
+                    metrics=self.store.settings.get("test")
+                    if trial.number == best.number
+                    else None,
                 )
             except (HpsearchError, OSError, ValueError) as error:
                 self._watcher.note(f"The model of trial {trial.number} is not in MLflow: {error}")
@@ -265,7 +267,7 @@ class Session:
     @property
     def _restore(self) -> Callable[..., Any]:
         """Restores models; outlives the session."""
-        return functools.partial(restore_model, self.problem, self.store.folder, self.seed)
+        return functools.partial(restore_model, self.engine, self.store.folder)
 
     def result(self, ended_by: str | None = None) -> Result:
         """What the study holds now."""
@@ -298,27 +300,22 @@ class Session:
         )
 
 
-def restore_model(
-    problem: Problem, folder: Path, seed: int, trial: Trial, *, compiled: bool = True
-) -> Any:
+def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = True) -> Any:
     """Rebuild the model of a trial from its point and load its kept weights.
 
     Args:
+        engine: the `KerasEngine` of the study's space.
         folder: the study's folder.
-        seed: the study's seed.
 
     Raises:
         StudyError: if its weights were not kept.
     """
-    from ..train import KerasEngine
-
     file = model_file(folder, trial)
-    if problem.space is None or not file.exists():
+    if not file.exists():
         raise StudyError(
             f"The weights of trial {trial.number} of study {folder.name!r} were not kept. "
             "Only those of the best are: search with a larger keep_models."
         )
-    engine = KerasEngine(problem.space, seed)
     job = Job(Key(folder.name, trial.number, trial.attempt), trial.point, trial.seed)
     return engine.restored(job, str(file), compiled=compiled)
 

@@ -129,7 +129,7 @@ class KerasEngine:
                 verbose=phase.verbose,
                 callbacks=[keras_callback(progress), *(phase.callbacks or ())],
                 validation_data=None if parts.validation is None else parts.validation.as_tuple(),
-                shuffle=phase.shuffle,
+                shuffle=phase.shuffle if parts.train.shuffled else False,
                 class_weight=phase.class_weight,
                 initial_epoch=phase.initial_epoch,
                 steps_per_epoch=phase.steps_per_epoch,

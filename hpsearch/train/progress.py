@@ -87,7 +87,7 @@ class Progress:
 
     def _tell(self, fraction: float, metrics: dict[str, float], epoch: int | None = None) -> None:
         number = len(self.history) if epoch is None else epoch
-        seen = int(self._rows * (number + fraction))
+        seen = round(self._rows * (number + fraction))
         loss = metrics.get("loss")
         if loss is not None and not math.isfinite(loss) and self.diverged is None:
             self.diverged = f"the training loss became {loss} in epoch {number + 1}"

@@ -120,7 +120,7 @@ def main() -> None:
     floor = statistics.median(found["bare"] + found["bare again"])
     for key, values in found.items():
         middle = statistics.median(values)
-        print(f"{key:14} {middle:6.1f} ms CPU per trial, {middle / floor:4.2f} times bare")  # noqa: T201
+        print(f"{key:14} {middle:6.1f} ms CPU per trial, {middle / floor:4.2f} times bare")
 
 
 if __name__ == "__main__":
