@@ -118,14 +118,17 @@ def _candidates(space: Space, parameters: Parameters) -> Iterator[Point]:
         with contextlib.suppress(PointError):
             yield parameters.legal(parameters.check(point))
     draw = random.Random(0)
-    violated = None
-    for number in range(MOST_DRAWS):
-        share = (lambda: 0.5) if number == 0 else draw.random
-        point = parameters.complete(lambda p: p.word.quantile(share()))  # noqa: B023
+    middle = parameters.complete(lambda p: p.word.quantile(0.5))
+    some = (
+        parameters.complete(lambda p: p.word.quantile(draw.random())) for _ in range(MOST_DRAWS)
+    )
+    legal = 0
+    for point in itertools.chain([middle], some):
         violated = parameters.violated(point)
         if violated is None:
+            legal += 1
             yield point
-    if violated is not None:
+    if not legal:
         raise SearchStopped(
             f"None of {MOST_DRAWS} random points satisfies the constraint {violated}. "
             "Loosen it, or write the choice so that illegal points cannot be declared."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .api import Asked, Study, search
+from .budget import best_of
 from .loop import model_file
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
 from .problem import Problem, problem_of
-from .result import Best, Result, best_of
+from .result import Best, Result
 from .session import Session, restore_model
 from .watch import Lines, Silent, Watcher, value_text
 

@@ -33,13 +33,12 @@ from ..trial import (
     Trial,
     finite,
 )
+from .budget import Budget, best_of, counts_of
 from .options import Options
 from .problem import Problem
 from .watch import Watcher
 
 __all__ = ["Driver", "seed_of"]
-
-MOST_REJECTED = 100  # models too large, one after another, before the search gives up
 
 
 @final
@@ -75,7 +74,7 @@ class Driver:
         self.trials: dict[int, Trial] = {t.number: t for t in store.trials()}  # latest attempts
         self._running: dict[Key, Trial] = {}
         self._planned = self._plan()
-        self._began = time.monotonic()
+        self._budget = Budget(problem, options)
         self.interrupted = False
         self.ended_by: str | None = None
         self._error: BaseException | None = None
@@ -93,8 +92,7 @@ class Driver:
     @property
     def best(self) -> Trial | None:
         """The best trial that succeeded, the first of equals."""
-        good = [t for t in self.trials.values() if t.status is Status.OK and finite(t.value)]
-        return min(good, key=lambda t: (self._problem.loss(t.value), t.number), default=None)
+        return best_of(self.trials.values(), maximize=self._problem.maximize)
 
     def counts(self) -> dict[str, int]:
         """Finished, failed and pruned trials, and their total."""
@@ -162,7 +160,8 @@ class Driver:
 
     def _next(self) -> Trial | None:
         """The next trial to start, None if there is none now."""
-        self.ended_by = self.ended_by or self._over()
+        if self.ended_by is None:
+            self.ended_by = self._over()
         if self.ended_by is not None:
             return None
         again = self._interrupted_trial()
@@ -180,6 +179,14 @@ class Driver:
             return None
         seed = seed_of(self._seed, number)
         return Trial(number, point, seed, time.time(), source=source, name=name)
+
+    def _over(self) -> str | None:
+        """Why the search is over, None if it is not."""
+        try:
+            return self._budget.over(self.trials, len(self._running))
+        except SearchStopped as error:
+            self._error = error
+            return str(error)
 
     def _proposed(
         self, number: int, history: list[Observation], pending: list[Observation]
@@ -228,7 +235,8 @@ class Driver:
         space = self._problem.space
         folder = self._store.folder
         limits = Limits(
-            deadline=self._time_left(), max_params=None if space is None else space.max_params
+            deadline=self._budget.time_left(),
+            max_params=None if space is None else space.max_params,
         )
         keep = space is not None and self._options.keep_models > 0
         return Task(
@@ -277,61 +285,6 @@ class Driver:
         ranked = self._ranked()
         count = self._options.keep_models
         return self._problem.loss(ranked[count - 1].value) if len(ranked) >= count else None
-
-    # When to stop.
-
-    def _over(self) -> str | None:
-        """Why the search is over, None if it is not."""
-        counts, total = self.counts(), self._options.total
-        done = counts["total"] + len(self._running)
-        if total is not None and done >= total:
-            return f"{total} trials"
-        left = self._time_left()
-        if left is not None and left <= 0:
-            return "the time is used up"
-        if self._target_reached():
-            return f"the target {self._options.target:g} is reached"
-        if self._stalled():
-            return f"{self._options.no_progress} trials without a better one"
-        self._check_failures()
-        return self.ended_by
-
-    def _time_left(self) -> float | None:
-        if self._options.timeout is None:
-            return None
-        return self._options.timeout - (time.monotonic() - self._began)
-
-    def _target_reached(self) -> bool:
-        best, target = self.best, self._options.target
-        if target is None or best is None or best.value is None:
-            return False
-        return not self._problem.better(target, best.value)
-
-    def _stalled(self) -> bool:
-        patience, best = self._options.no_progress, self.best
-        if patience is None:
-            return False
-        since = -1 if best is None else best.number
-        return sum(t.status.counted and t.number > since for t in self.trials.values()) >= patience
-
-    def _check_failures(self) -> None:
-        ended = sorted(
-            (t for t in self.trials.values() if t.ended is not None), key=lambda t: t.ended or 0
-        )
-        streak = _streak(ended, lambda t: t.status.failed)
-        if streak >= self._options.max_consecutive_failures:
-            last = ended[-1].error
-            self._error = SearchStopped(
-                f"The last {streak} trials failed, the latest with: {last}\n"
-                "Mend the cause and resume, or allow more with --max-consecutive-failures."
-            )
-        elif _streak(ended, lambda t: t.status is Status.REJECTED) >= MOST_REJECTED:
-            self._error = SearchStopped(
-                f"{MOST_REJECTED} models in a row were larger than max_params: {ended[-1].error}. "
-                "Raise max_params, or offer smaller layers."
-            )
-        if self._error is not None:
-            self.ended_by = str(self._error)
 
     # What algorithms learn.
 
@@ -387,25 +340,6 @@ def seed_of(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
-def counts_of(trials: Any) -> dict[str, int]:
-    """Finished, failed and pruned trials among the latest attempts, and their total."""
-    found = [trial.status for trial in trials]
-    finished = sum(status is Status.OK for status in found)
-    failed = sum(status.failed for status in found)
-    pruned = sum(status is Status.PRUNED for status in found)
-    total = finished + failed + pruned
-    return {"finished": finished, "failed": failed, "pruned": pruned, "total": total}
-
-
 def model_file(folder: Path, trial: Trial) -> Path:
     """Where the kept weights of a trial are."""
     return folder / "models" / f"trial-{trial.number}-{trial.attempt}.keras"
-
-
-def _streak(trials: list[Trial], test: Any) -> int:
-    count = 0
-    for trial in reversed(trials):
-        if not test(trial):
-            break
-        count += 1
-    return count

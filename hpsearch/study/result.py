@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, final
 
 from ..errors import StudyError
-from ..trial import Point, Status, Trial, finite
-from .loop import counts_of
+from ..trial import Point, Trial
+from .budget import counts_of
 
-__all__ = ["Best", "Result", "best_of"]
+__all__ = ["Best", "Result"]
 
 
 @final
@@ -95,10 +95,3 @@ class Result:
             "trials": self.counts,
             "seconds": round(self.seconds, 3),
         }
-
-
-def best_of(trials: Sequence[Trial], *, maximize: bool) -> Trial | None:
-    """The best trial that succeeded, the first of equals."""
-    good = [t for t in trials if t.status is Status.OK and finite(t.value)]
-    sign = -1 if maximize else 1
-    return min(good, key=lambda t: (sign * (t.value or 0), t.number), default=None)

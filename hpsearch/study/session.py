@@ -19,10 +19,11 @@ from ..errors import HpsearchError, StudyError
 from ..execute import Engine, Inline
 from ..store import Store, check_name, studies
 from ..trial import Algorithm, Job, Key, Outcome, Status, Task, Trial
+from .budget import best_of
 from .loop import Driver, model_file
 from .options import Options
 from .problem import Problem
-from .result import Best, Result, best_of
+from .result import Best, Result
 from .watch import Watcher
 
 __all__ = ["Session", "restore_model"]
