@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, the working directory of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to make its tables, so they are made once and copied."""
+    from hpsearch.record.tracking import connect
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def study_folder(folder: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same with an empty MLflow store in ``mlruns/``, and none named by the environment."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    (folder / "mlruns").mkdir()
+    shutil.copy(empty_database, folder / "mlruns" / "mlflow.db")
+    return folder

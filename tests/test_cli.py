@@ -58,13 +58,10 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def hpsearch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
     """Run a command line in this process, in a folder of its own that holds tiny.py."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
-    (tmp_path / "tiny.py").write_text(TINY)
+    (study_folder / "tiny.py").write_text(TINY)
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["hpsearch", *arguments])

@@ -45,14 +45,6 @@ POINT = {"model.units": 64, "model.activation": "relu", "optimizer.rate": 0.001,
 HISTORY = tuple({"loss": 1 / (i + 1), "val_accuracy": 0.9 + i / 100} for i in range(3))
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to make its tables, so they are made once and copied."""
-    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    connect(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
 def sqlite_uri(tmp_path: Path, empty_database: Path) -> str:
     (tmp_path / "mlruns").mkdir()

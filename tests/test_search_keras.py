@@ -24,11 +24,7 @@ X = rng.normal(size=(96, 4)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("int32")
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+pytestmark = pytest.mark.usefixtures("study_folder")
 
 
 def small(**given: Any) -> Space:

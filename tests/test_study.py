@@ -31,12 +31,7 @@ def bowl(values: dict[str, Any]) -> float:
     return float(values["x"] ** 2 + inner.get("u", 1 + inner.get("n", 0)))
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("study_folder")
 
 
 def found(words: Any = WORDS, objective: Any = bowl, **options: Any) -> hpsearch.study.Result:
@@ -216,7 +211,7 @@ def test_enqueued_points_run_first_and_their_gaps_are_suggested() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"fix": {"y": 1}}, r"The space has no label 'y'. Known: m, m.a.u, m.b.n, x."),
+        ({"fix": {"y": 1}}, r"The space has no label 'y'. Known: m, m.a.u, m.b.n, n, u, x."),
         ({"fix": {"x": 9}}, r"x: 9 is outside uniform\(-5.0, 5.0\)"),
         ({"enqueue": [{"z": 1}]}, r"The space has no label 'z'"),
         ({"enqueue": [{"m": "c"}]}, r"m: 'c' is no option of choice"),
