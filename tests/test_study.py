@@ -102,8 +102,11 @@ def test_every_algorithm_runs_by_its_name(algo: str) -> None:
     assert result.counts["finished"] == 5
 
 
-def test_the_default_algorithm_is_tpe_until_there_is_one_of_our_own() -> None:
-    assert points(found(algo="auto", max_trials=22)) == points(found(algo="tpe", max_trials=22))
+def test_the_default_algorithm_starts_quasi_randomly_and_goes_on_with_tpe() -> None:
+    default = points(found(algo="auto", max_trials=22))
+    assert default[:20] == points(found(algo="qmc", max_trials=20))
+    assert default[20:] != points(found(algo="qmc", max_trials=22))[20:]
+    assert points(found(max_trials=22, algo="auto")) == default
 
 
 def test_a_used_up_grid_ends_the_search() -> None:

@@ -28,7 +28,7 @@ def watcher() -> Watcher:
 
 @final
 class Progress:
-    """A few lines at the foot of the terminal: counts, the best point, what runs, and the forecast."""
+    """A few lines at the foot of the terminal: counts, the best point, what runs, the forecast."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -98,7 +98,8 @@ class Progress:
         text = f"{duration_text(spent)} spent"
         if total is None or not self._seconds:
             return text
-        left = (total - done) * sum(self._seconds) / len(self._seconds)
+        under_way = sum((r.epoch + r.fraction) / r.epochs for r in self._reports.values())
+        left = max(0.0, total - done - under_way) * sum(self._seconds) / len(self._seconds)
         return f"{text}, about {duration_text(left)} left"
 
     def _best_lines(self) -> list[Text]:

@@ -224,13 +224,15 @@ def _announce(session: Any, watch: Any) -> None:
     budget = f"{options.total} trials" if options.total else "until its budget is used up"
     watch.note(
         f"Study {session.store.name}: {count} parameters, {session.problem.direction} "
-        f"{session.problem.metric}, {options.algorithm}, seed {session.seed}, {budget}."
+        f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}."
     )
     if options.algo == "auto":
-        watch.note("algo auto is tpe until hpsearch has an algorithm of its own.")
+        watch.note(
+            "algo auto is hyperopt's tpe after 20 quasi-random trials, until we have our own."
+        )
     if options.max_trials is None and options.total is not None:
         watch.note(f"No budget was given: {options.total} trials. Others: --max-trials, --timeout.")
-    if options.algorithm == "grid":
+    if options.algo == "grid":
         from ..suggest import grid_size
 
         fixed = session.problem.parameters.with_fixed(options.fix)

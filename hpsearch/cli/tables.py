@@ -60,7 +60,7 @@ def _print_ways_on(session: Any, result: Result) -> None:
     click.echo("Look at it in MLflow:       hpsearch ui")
     click.echo(f"  or                        {ui_line(session.uri)}")
     if result.link:
-        click.echo(f"  page                      {result.link}")
+        click.echo(f"  then                      http://127.0.0.1:5000/{result.link}")
 
 
 def point_lines(point: Mapping[str, Any]) -> list[str]:

@@ -196,7 +196,7 @@ class Driver:
         if self._planned:
             source, name, partial = self._planned.pop(0)
             point = suggest.fill(
-                self._options.algorithm,
+                self._options.algo,
                 self._problem.parameters.with_fixed(self._options.fix),
                 partial,
                 history,

@@ -34,7 +34,8 @@ class Options:
         no_progress: stop after so many trials without a better one.
         max_consecutive_failures: stop after so many failures in a row.
         seed: makes a sequential search repeatable; drawn and recorded if None.
-        algo: one of `ALGORITHMS`; ``auto`` is ``tpe`` until hpsearch has an algorithm of its own.
+        algo: one of `ALGORITHMS`; ``auto`` is ``tpe`` after 20 quasi-random trials, until hpsearch
+            has an algorithm of its own.
         grid_steps: how many values ``grid`` takes from a range without steps.
         fix: ``{label: value}``; binds wherever the label is active.
         enqueue: points to run first; missing labels are suggested.
@@ -82,17 +83,12 @@ class Options:
             )
 
     @property
-    def algorithm(self) -> str:
-        """The algorithm that runs."""
-        return "tpe" if self.algo == "auto" else self.algo
-
-    @property
     def total(self) -> int | None:
         """The most trials, None where another budget ends the search."""
         if self.max_trials is not None:
             return self.max_trials
         other = (self.timeout, self.target, self.no_progress)
-        if any(item is not None for item in other) or self.algorithm == "grid":
+        if any(item is not None for item in other) or self.algo == "grid":
             return None
         return DEFAULT_TRIALS
 

@@ -48,10 +48,8 @@ class Session:
         self._began = time.monotonic()
         fixed = problem.parameters.with_fixed(options.fix)
         for point in options.enqueue:
-            fixed.check_partial(point)
-        self.algorithm: Algorithm = suggest.make(
-            options.algorithm, fixed, grid_steps=options.grid_steps
-        )
+            fixed.check_reachable(point)
+        self.algorithm: Algorithm = suggest.make(options.algo, fixed, grid_steps=options.grid_steps)
         variable = os.environ.get("MLFLOW_EXPERIMENT_NAME")
         self._experiment = options.experiment or variable or problem.name
         self.uri = record.tracking_uri(options.tracking_uri, options.folder)
@@ -120,7 +118,7 @@ class Session:
             "experiment": self._experiment,
             "metric": problem.metric,
             "direction": problem.direction,
-            "algo": options.algorithm,
+            "algo": options.algo,
             "grid_steps": options.grid_steps,
             "seed": seed,
             "budget": options.budget(),
