@@ -108,9 +108,9 @@ class Database:
                 isolation_level=None,  # transactions are written out, below
                 check_same_thread=False,  # `close` may come from another thread
             )
-            connection.execute("PRAGMA synchronous = FULL")
-            with self._guard:
+            with self._guard:  # first, so that `close` finds it whatever comes
                 self._connections.append(connection)
+            connection.execute("PRAGMA synchronous = FULL")
             self._local.connection = connection
         return connection
 
