@@ -110,11 +110,64 @@ def test_a_run_ends_with_what_it_found_and_where_to_look(hpsearch: Callable[...,
     )
 
 
-def test_the_default_budget_is_said(hpsearch: Callable[..., Ended]) -> None:
-    ended = hpsearch("run", "tiny.py", "--target", "0.0", "--max-trials", "1")
+def test_the_default_budget_is_said(hpsearch: Callable[..., Ended], study_folder: Path) -> None:
+    (study_folder / "tiny.py").write_text(TINY.replace("epochs=2", "epochs=1"))
+    ended = hpsearch("run", "tiny.py", "-n", "1")
     assert "No budget was given" not in ended.err
-    ended = hpsearch("run", "tiny.py", "--fix", "units=3")
-    assert ended.code == 2  # refused before any trial, so the default is not run here
+    ended = hpsearch("run", "tiny.py", "--seed", "1")
+    assert "No budget was given: 50 trials. Others: --max-trials, --timeout." in ended.err
+    assert "50 trials in" in ended.out
+
+
+def test_the_algorithms_are_named_alike_everywhere(hpsearch: Callable[..., Ended]) -> None:
+    from hpsearch.study import ALGORITHMS
+    from hpsearch.suggest import NAMES
+
+    assert set(ALGORITHMS) == set(NAMES)
+    told = " ".join(hpsearch("run", "--help").out.split())
+    assert f"{', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}." in told
+
+
+def test_a_missing_file_is_found_before_keras_is_imported(study_folder: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['hpsearch', 'run', 'typo.py']\n"
+        "from hpsearch.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print('keras' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout.strip() == "False"
+    assert "There is no file typo.py" in ended.stderr
+
+
+def test_a_damaged_study_does_not_hide_the_others(
+    studied: Callable[..., Ended], study_folder: Path
+) -> None:
+    broken = study_folder / "mlruns" / "studies" / "broken"
+    broken.mkdir()
+    (broken / "study.db").write_bytes(b"not a database at all" * 500)
+    ended = studied("list")
+    assert ended.code == 0
+    assert "tiny-1" in ended.out
+    assert "broken:" in ended.err
+
+
+def test_the_cause_of_a_stop_can_be_mended_and_the_study_resumed(
+    hpsearch: Callable[..., Ended], study_folder: Path
+) -> None:
+    (study_folder / "tiny.py").write_text(
+        re.sub(r"    baselines=.*\n", "", TINY)
+        .replace("epochs=2", "epochs=1, prepare=broken")
+        .replace("space =", "def broken(model):\n    raise RuntimeError('no disk')\n\nspace =")
+    )
+    stopped = hpsearch("run", "tiny.py", "-n", "9", "--max-consecutive-failures", "2", "--json")
+    assert stopped.code == 3
+    assert "The last 2 trials failed, the latest with: tiny.py:" in stopped.err
+    text = (study_folder / "tiny.py").read_text()
+    (study_folder / "tiny.py").write_text(text.replace("raise RuntimeError('no disk')", "pass"))
+    again = hpsearch("resume", "-n", "5", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["trials"] == {"finished": 3, "failed": 2, "pruned": 0, "total": 5}
 
 
 def test_resume_goes_on_with_the_latest_study(studied: Callable[..., Ended]) -> None:

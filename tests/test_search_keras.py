@@ -192,6 +192,36 @@ def test_baselines_run_first_and_can_be_left_out() -> None:
     assert found(space, max_trials=1, baselines=False).trials[0].name is None
 
 
+def test_a_baseline_that_what_is_fixed_excludes_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    space = small(baselines={"with": {"dropout": True, "rate": 0.1}})
+    result = found(space, fix={"dropout": False}, max_trials=1, progress=True)
+    assert result.trials[0].source == "suggested"
+    assert "The baseline 'with' is left out: " in capsys.readouterr().err
+
+
+def test_what_mlflow_cannot_describe_does_not_cost_the_result(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hpsearch.record import models
+
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise AttributeError("'M' object has no attribute 'inputs'")
+
+    monkeypatch.setattr(models, "log_model", broken)
+    result = found(small(), max_trials=1, progress=True)
+    assert result.counts["finished"] == 1
+    assert "The model of trial 0 is not in MLflow: 'M' object" in capsys.readouterr().err
+
+
+def test_a_space_refuses_what_only_a_dict_of_words_takes() -> None:
+    with pytest.raises(hpsearch.errors.SpaceError, match="takes no objective"):
+        hpsearch.search(small(), lambda values: 1.0)
+    with pytest.raises(hpsearch.errors.SpaceError, match="The space says minimize='val_loss'"):
+        hpsearch.search(small(maximize=None, minimize="val_loss"), maximize=True)
+
+
 def test_a_metric_that_nothing_reports_is_found_before_the_search() -> None:
     with pytest.raises(BuildError, match=r"No trial will report the metric 'val_accuracy'"):
         found(small(data=Data((X, Y))))

@@ -218,6 +218,11 @@ def test_enqueued_points_run_first_and_their_gaps_are_suggested() -> None:
         ({"fix": {"x": 9}}, r"x: 9 is outside uniform\(-5.0, 5.0\)"),
         ({"enqueue": [{"z": 1}]}, r"The space has no label 'z'"),
         ({"enqueue": [{"m": "c"}]}, r"m: 'c' is no option of choice"),
+        (
+            {"enqueue": [{"m": "b"}], "fix": {"m": "a"}},
+            r"'m' is fixed at 'a', and the point has 'b'",
+        ),
+        ({"enqueue": [{"m": "b", "m.a.u": 0.5}]}, r"'m.a.u' is not active in this point"),
     ],
 )
 def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str) -> None:
@@ -330,6 +335,80 @@ def test_a_resumed_study_whose_space_changed_is_refused_with_the_labels() -> Non
     assert "new: new" in str(caught.value)
     assert "gone: m.a.u, m.b.n" in str(caught.value)
     assert "changed: x" in str(caught.value)
+
+
+def test_a_resumed_study_keeps_what_it_was_told_unless_told_otherwise() -> None:
+    with hpsearch.Study(WORDS, study="mine", seed=1, algo="anneal", fix={"m": "b"}) as study:
+        study.tell(study.ask(), 1.0)
+    with hpsearch.Study(WORDS, study="mine", resume=True) as study:
+        assert (study._session.options.algo, study._session.options.fix) == ("anneal", {"m": "b"})
+        assert study.ask().point["m"] == "b"
+    with hpsearch.Study(WORDS, study="mine", resume=True, algo="random") as study:
+        assert study._session.store.settings["algo"] == "random"
+
+
+def test_a_resumed_study_that_would_turn_its_direction_is_refused() -> None:
+    found(study="mine", maximize=True)
+    with pytest.raises(
+        StudyError, match="was begun to maximize value, and this would minimize value"
+    ):
+        found(study="mine", resume=True)
+
+
+def test_points_enqueued_on_resume_are_added_to_those_of_before() -> None:
+    one, two = ({"x": x, "m": "a", "m.a.u": 0.5} for x in (0.1, 0.2))
+    found(study="mine", enqueue=[one], max_trials=1)
+    again = found(study="mine", enqueue=[two], max_trials=2, resume=True)
+    assert points(again) == [one, two]
+
+
+def test_a_trial_that_calls_exit_is_a_failure() -> None:
+    result = found(objective=lambda v: sys.exit(3), max_trials=2)
+    assert result.counts["failed"] == 2
+    assert str(result.trials[0].error).endswith("SystemExit: 3")
+
+
+def test_failures_of_an_earlier_run_do_not_end_the_next() -> None:
+    def fails(values: Any) -> float:
+        raise ValueError("always")
+
+    with pytest.raises(SearchStopped, match="The last 2 trials failed"):
+        found(objective=fails, max_consecutive_failures=2, study="mine")
+    again = found(study="mine", max_trials=5, max_consecutive_failures=2, resume=True)
+    assert again.counts == {"finished": 3, "failed": 2, "pruned": 0, "total": 5}
+
+
+def test_two_searches_without_a_name_take_two_names() -> None:
+    with hpsearch.Study(WORDS) as first, hpsearch.Study(WORDS) as second:
+        assert (first.name, second.name) == ("search-1", "search-2")
+
+
+def test_progress_of_ask_and_tell_is_a_line_for_each_trial(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with hpsearch.Study(WORDS, max_trials=2, progress=True) as study:
+        while (trial := study.ask()) is not None:
+            study.tell(trial, 1.0)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
+    assert [line[:14] for line in lines] == ["[1/2] trial 0:", "[2/2] trial 1:"]
+
+
+def test_no_secret_is_kept_of_how_the_search_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/home/me/search.py", "--token=hunter2"])
+    found(study="mine")
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        assert store.settings["command"] == "search.py"
+    for file in Path("mlruns").rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes()
+
+
+def test_a_non_finite_test_metric_is_null_in_json() -> None:
+    import dataclasses
+
+    result = found()
+    best = dataclasses.replace(result.best, test={"loss": math.nan, "accuracy": 0.5})
+    told = dataclasses.replace(result, best=best).as_json()
+    assert told["best"]["test"] == {"loss": None, "accuracy": 0.5}
 
 
 def test_another_seed_for_a_resumed_study_is_refused() -> None:

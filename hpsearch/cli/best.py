@@ -40,6 +40,7 @@ def best_command(
 ) -> None:
     """Show the best trial of STUDY, by default the latest."""
     from ..study import best_of, value_text
+    from ..trial import finite
     from .tables import metrics_text, point_lines
 
     name, settings, trials, runs = read(folder, study)
@@ -57,6 +58,7 @@ def best_command(
     if as_json:
         run_id = runs.get((best.number, best.attempt))
         found = {"number": best.number, "value": best.value, "point": best.point}
+        test = {key: value if finite(value) else None for key, value in test.items()}
         click.echo(json.dumps({"study": name, **found, "run_id": run_id, "test": test}))
         return
     click.echo(f"{name}: {settings['metric']} {value_text(best.value)} in trial {best.number}")

@@ -37,7 +37,11 @@ def list_command(folder: Path, as_json: bool) -> None:
 
     rows: list[dict[str, Any]] = []
     for name in studies(folder / "studies"):
-        _, settings, trials, _ = read(folder, name)
+        try:
+            _, settings, trials, _ = read(folder, name)
+        except StudyError as error:  # the others are none the worse for it
+            click.echo(f"{name}: {error}", err=True)
+            continue
         best = best_of(trials, maximize=settings["direction"] == "maximize")
         rows.append(
             {

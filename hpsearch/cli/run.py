@@ -63,7 +63,7 @@ BUDGET = [
     click.option("--timeout", callback=_duration, metavar="TIME", help="Seconds, or 90s, 30m, 2h; the running trial ends at its next report."),
     click.option("--target", type=float, metavar="VALUE", help="Stop when a trial reaches this value."),
     click.option("--no-progress", type=int, metavar="N", help="Stop after N trials without a better one."),
-    click.option("--max-consecutive-failures", type=int, default=20, show_default=True, metavar="N", help="Stop after N failures in a row."),
+    click.option("--max-consecutive-failures", type=int, metavar="N", help="Stop after N failures in a row. [default: 20]"),
     click.option("--enqueue", multiple=True, callback=_points, metavar="JSON|FILE", help="Points to run first, as a JSON object or a file of them; missing labels are suggested."),
     click.option("--keep-models", type=int, metavar="K", help="Keep and log the models of the K best trials. [default: 1]"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output and nothing else."),
@@ -98,42 +98,43 @@ Examples:
 @_with(BUDGET)
 @click.option("--seed", type=int, metavar="N", help="Makes a sequential search repeatable.")
 @click.option(
-    "--algo",
-    metavar="NAME",
-    default="auto",
-    show_default=True,
-    help="auto, tpe, random, anneal, qmc or grid.",
+    "--algo", metavar="NAME", help="auto, tpe, random, anneal, qmc or grid. [default: auto]"
 )
 @click.option(
     "--grid-steps",
     type=int,
-    default=5,
-    show_default=True,
     metavar="N",
-    help="Values that grid takes from a range without steps.",
+    help="Values that grid takes from a range without steps. [default: 5]",
 )
 @click.option(
     "--fix",
     multiple=True,
     callback=_fixed,
     metavar="LABEL=VALUE",
-    help="Fix a parameter wherever it is active.",
+    help="Fix a parameter wherever it is active; VALUE is JSON, else a string.",
 )
-@click.option("--baselines/--no-baselines", default=True, help="Run the space's baselines first.")
+@click.option(
+    "--baselines/--no-baselines",
+    default=None,
+    help="Run the space's baselines first. [default: yes]",
+)
 @click.option(
     "--study", metavar="NAME", help="The study's name. [default: the space's and the next number]"
 )
-@click.option("--resume", is_flag=True, help="Go on with the study if it exists.")
+@click.option("--resume", is_flag=True, default=None, help="Go on with the study if it exists.")
 @click.option(
     "--experiment",
     metavar="NAME",
     help="MLflow's experiment. [default: MLFLOW_EXPERIMENT_NAME, else the space's name]",
 )
-@click.option("--check/--no-check", default=True, help="Try one point before the search starts.")
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help="Try one point before the search starts. [default: yes]",
+)
 @_with(PLACE)
-def run_command(space: str, as_json: bool, keep_models: int | None, **given: Any) -> None:
+def run_command(space: str, as_json: bool, **given: Any) -> None:
     """Search SPACE: a ready space's name, or a Python file with a variable `space`."""
-    given["keep_models"] = 1 if keep_models is None else keep_models
     with only_json(as_json) as out:
         _search(space, given, as_json, out)
 
@@ -163,12 +164,9 @@ def resume_command(
             f"Study {name!r} was begun by a script. Run the script again with "
             f"study={name!r}, resume=True."
         )
-    options = {**settings["budget"], **{k: v for k, v in given.items() if v not in (None, [])}}
-    options["enqueue"] = [*settings.get("enqueue", []), *given["enqueue"]]
-    kept = ("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment")
-    options = {key: settings[key] for key in kept if key in settings} | options
-    options["tracking_uri"] = tracking_uri or settings.get("tracking_uri")
-    options |= {"study": name, "resume": True, "folder": folder}
+    budget = {key: value for key, value in settings["budget"].items() if value is not None}
+    options = budget | {key: value for key, value in given.items() if value not in (None, [])}
+    options |= {"study": name, "resume": True, "folder": folder, "tracking_uri": tracking_uri}
     with only_json(as_json) as out:
         _search(settings["target"], options, as_json, out)
 
@@ -191,10 +189,13 @@ def which_study(folder: Path, name: str | None) -> str:
 
 
 def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[str], Any]) -> None:
+    from ..space import find
     from ..study import Session, options_from, problem_of
     from .progress import watcher
 
-    options = options_from(given)
+    # What was not given is left out: on resume the record knows it.
+    options = options_from({k: v for k, v in given.items() if v not in (None, [], {})})
+    find(target)  # before Keras is imported, which takes seconds
     start_keras(options.folder)
     problem = problem_of(target)
     watch = watcher()
@@ -241,9 +242,12 @@ def _announce(session: Any, watch: Any) -> None:
 
 
 def _interrupted(session: Any) -> None:
+    from ..record import ui_line
+
     counts = session.result().counts
     click.echo(
         f"Interrupted after {counts['total']} trials; all are kept. "
-        f"Go on with: hpsearch resume {session.store.name}",
+        f"Go on with: hpsearch resume {session.store.name}\n"
+        f"Look at it:  hpsearch ui, or {ui_line(session.uri)}",
         err=True,
     )

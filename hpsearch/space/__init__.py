@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .describe import Description, describe
-from .load import Loaded, load, ready_spaces
+from .load import Loaded, find, load, ready_spaces
 from .nouns import Data, Fit, Holdout, Space, space_of
 from .parameters import Guard, Parameter, Parameters
 from .walk import Child, Walk, is_layers, is_part
@@ -21,6 +21,7 @@ __all__ = [
     "Space",
     "Walk",
     "describe",
+    "find",
     "is_layers",
     "is_part",
     "load",

@@ -16,7 +16,7 @@ from typing import Any, final
 from ..errors import HpsearchError, SpaceError, nearest
 from .nouns import Space
 
-__all__ = ["Loaded", "load", "ready_spaces"]
+__all__ = ["Loaded", "find", "load", "ready_spaces"]
 
 LARGEST_FILE = 1_000_000  # bytes; more is not a space someone wrote
 
@@ -47,13 +47,22 @@ def load(target: str) -> Loaded:
         SpaceError: if there is no such file or ready space, it is not Python, raises, or has no
             variable ``space`` that is a `Space`.
     """
-    name, _, variable = target.partition(":") if not Path(target).exists() else (target, "", "")
-    path = _find(name)
+    path, variable = find(target)
     source = _read(path)
     module = _run(path, source)
     space = _space_in(module, variable or "space", path)
     again = f"{path}:{variable}" if variable else str(path)
     return Loaded(space, space.name or path.stem, path, again, source)
+
+
+def find(target: str) -> tuple[Path, str]:
+    """The file that `target` names, and the variable if it names one. Runs and imports nothing.
+
+    Raises:
+        SpaceError: if there is no such file or ready space.
+    """
+    name, _, variable = target.partition(":") if not Path(target).exists() else (target, "", "")
+    return _find(name), variable
 
 
 def ready_spaces() -> dict[str, Path]:

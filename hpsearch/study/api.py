@@ -96,19 +96,23 @@ class Study:
         **options: Any,
     ) -> None:
         self._problem: Problem = problem_of(space, None, maximize=maximize)
-        self._session = Session(
-            self._problem, options_from(options), _watcher(progress), command=_command()
-        )
-        self._executor = _ByHand()
-        self._driver = Driver(
-            self._problem,
-            self._session.store,
-            self._session.options,
-            seed=self._session.seed,
-            algorithm=self._session.algorithm,
-            executor=self._executor,
-            watcher=_watcher(progress),
-        )
+        self._watcher = _watcher(progress)
+        options_given = options_from(options)
+        self._session = Session(self._problem, options_given, self._watcher, command=_command())
+        try:
+            self._driver = Driver(
+                self._problem,
+                self._session.store,
+                self._session.options,
+                seed=self._session.seed,
+                algorithm=self._session.algorithm,
+                executor=_ByHand(),
+                watcher=self._watcher,
+            )
+        except BaseException:
+            self._session.close()
+            raise
+        self._watcher.begun(self._driver)
 
     def __enter__(self) -> Study:
         return self
@@ -195,9 +199,12 @@ class Study:
 
     def close(self) -> None:
         """Bring MLflow up to date and release the study; running trials are recorded as cancelled."""
-        self._driver.abandon()
-        self._session.finish("finished", test=False)
-        self._session.close()
+        try:
+            self._driver.abandon()
+            self._session.finish("finished", test=False)
+        finally:
+            self._watcher.finished()
+            self._session.close()
 
     def _key(self, trial: Asked) -> Key:
         return Key(self.name, trial.number, trial.attempt)
@@ -230,6 +237,5 @@ def _watcher(progress: bool | Watcher) -> Watcher:
 
 
 def _command() -> str:
-    """How the caller's program was started, for the record."""
-    name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
-    return " ".join([name, *sys.argv[1:]])
+    """The caller's program, for the record; not its arguments, which may hold secrets."""
+    return Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"

@@ -22,7 +22,7 @@ class Budget:
 
     def __init__(self, problem: Problem, options: Options) -> None:
         self._problem, self._options = problem, options
-        self._began = time.monotonic()
+        self._began, self._opened = time.monotonic(), time.time()
 
     def time_left(self) -> float | None:
         """Seconds until the time is used up, None without a limit."""
@@ -67,7 +67,9 @@ class Budget:
         return sum(t.status.counted and t.number > since for t in trials.values()) >= patience
 
     def _check_failures(self, trials: Iterable[Trial]) -> None:
-        ended = sorted((t for t in trials if t.ended is not None), key=lambda t: t.ended or 0)
+        # Those of earlier runs do not count: their cause may have been mended.
+        ended = [t for t in trials if t.ended is not None and t.ended >= self._opened]
+        ended.sort(key=lambda t: t.ended or 0)
         streak = _streak(ended, lambda t: t.status.failed)
         if streak >= self._options.max_consecutive_failures:
             raise SearchStopped(

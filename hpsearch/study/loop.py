@@ -16,7 +16,7 @@ from typing import Any, final
 
 import numpy as np
 
-from ..errors import SearchStopped
+from ..errors import PointError, SearchStopped
 from ..store import Store
 from ..trial import (
     Algorithm,
@@ -35,7 +35,7 @@ from ..trial import (
 )
 from .budget import Budget, best_of, counts_of
 from .options import Options
-from .problem import Problem
+from .problem import Problem, agreed
 from .watch import Watcher
 
 __all__ = ["Driver", "seed_of"]
@@ -119,8 +119,10 @@ class Driver:
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
-            self.abandon()
-            self._watcher.finished()
+            try:
+                self.abandon()
+            finally:
+                self._watcher.finished()
         if self._error is not None:
             raise self._error
 
@@ -304,11 +306,21 @@ class Driver:
         """The points that run first: baselines, then what is enqueued; not those that ran."""
         ran = {trial.name for trial in self.trials.values() if trial.source == "baseline"}
         count = sum(trial.source == "enqueued" for trial in self.trials.values())
-        baselines = self._problem.baselines.items() if self._options.baselines else ()
+        baselines = self._baselines() if self._options.baselines else ()
         return [
             *(("baseline", name, point) for name, point in baselines if name not in ran),
             *(("enqueued", None, point) for point in [*self._options.enqueue][count:]),
         ]
+
+    def _baselines(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        fixed = self._problem.parameters.with_fixed(self._options.fix)
+        for name, point in self._problem.baselines.items():
+            try:
+                agreed(fixed, point)
+            except PointError as error:
+                self._watcher.note(f"The baseline {name!r} is left out: {error}")
+            else:
+                yield name, point
 
     # Being interrupted.
 

@@ -14,7 +14,15 @@ from typing import Any, final
 from ..errors import PointError, StudyError, nearest
 from ..trial import Point
 
-__all__ = ["ALGORITHMS", "DEFAULT_TRIALS", "Options", "options_from", "read_points", "seconds_of"]
+__all__ = [
+    "ALGORITHMS",
+    "DEFAULT_TRIALS",
+    "Options",
+    "options_from",
+    "read_points",
+    "resumed",
+    "seconds_of",
+]
 
 ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
@@ -47,6 +55,7 @@ class Options:
             name and ``mlruns/mlflow.db``.
         folder: where studies and the default tracking store live.
         check: try one point before the search starts.
+        given: the names that the caller gave; on resume the others are as recorded.
     """
 
     max_trials: int | None = None
@@ -67,6 +76,7 @@ class Options:
     tracking_uri: str | None = None
     folder: Path = Path("mlruns")
     check: bool = True
+    given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in ("max_trials", "no_progress", "max_consecutive_failures", "grid_steps"):
@@ -100,7 +110,7 @@ class Options:
 
 def options_from(given: Mapping[str, Any]) -> Options:
     """Make options from keywords; an unknown one is refused with the nearest known."""
-    known = [item.name for item in dataclasses.fields(Options)]
+    known = [item.name for item in dataclasses.fields(Options) if item.name != "given"]
     aliases = {"max_evals": "max_trials", "n_trials": "max_trials"}
     for name in given:
         if name in aliases:
@@ -108,11 +118,10 @@ def options_from(given: Mapping[str, Any]) -> Options:
         if name not in known:
             raise StudyError(f"search() has no option {name!r}. {nearest(name, known)}")
     values = dict(given)
-    if "folder" in values:
-        values["folder"] = Path(values["folder"])
+    values["folder"] = Path(values.get("folder", "mlruns")).absolute()  # a trial may change it
     if isinstance(values.get("timeout"), str):
         values["timeout"] = seconds_of(values["timeout"])
-    return Options(**values)
+    return Options(**values, given=frozenset(given))
 
 
 def seconds_of(text: str) -> float:
@@ -155,6 +164,21 @@ def read_points(text: str) -> list[Point]:
             f'A point is an object like {{"model.dense.units": 64}}, got {wrong[0]!r}.'
         )
     return points
+
+
+RECORDED = ("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment")
+"""What a resumed study takes from its record unless it is given again."""
+
+
+def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
+    """The options of a study that goes on: those given now, the recorded ones, new points last."""
+    kept = {
+        name: settings[name] for name in RECORDED if name in settings and name not in options.given
+    }
+    before = [dict(point) for point in settings.get("enqueue", [])]
+    new = [dict(point) for point in options.enqueue if dict(point) not in before]
+    uri = options.tracking_uri or settings.get("tracking_uri")
+    return dataclasses.replace(options, **kept, enqueue=[*before, *new], tracking_uri=uri)
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

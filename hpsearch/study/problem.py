@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, final
 
 from ..build import Builder, where_raised
-from ..errors import SpaceError, StudyError
+from ..errors import PointError, SpaceError
 from ..execute import Engine
 from ..space import Loaded, Parameters, Space, Walk, load, space_of
-from ..trial import Job, Outcome, Report, Status, Task, finite
+from ..trial import Job, Outcome, Point, Report, Status, Task, finite
 
-__all__ = ["Problem", "problem_of"]
+__all__ = ["Problem", "agreed", "outcome_of_value", "problem_of"]
 
 
 @final
@@ -126,7 +126,7 @@ def _objective_problem(words: Any, objective: Any, maximize: bool) -> Problem:
         metric="value",
         maximize=maximize,
         space=None,
-        engine=lambda seed: _ObjectiveEngine(objective, values, seed),
+        engine=lambda seed: _ObjectiveEngine(objective, values),
         values=values,
     )
 
@@ -142,35 +142,41 @@ def _resolved(content: Any, walk: Walk, parameters: Parameters, point: Mapping[s
 class _ObjectiveEngine:
     """Runs a Python function as a trial."""
 
-    def __init__(
-        self, objective: Any, values: Callable[[Mapping[str, Any]], Any], seed: int
-    ) -> None:
+    def __init__(self, objective: Any, values: Callable[[Mapping[str, Any]], Any]) -> None:
         self._objective, self._values = objective, values
 
     def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
         return [self._run(job) for job in task.jobs]
 
     def _run(self, job: Job) -> Outcome:
-        if self._objective is None:
-            raise StudyError("A dict of words needs an objective: search(space, objective).")
-        if not callable(self._objective):
-            raise StudyError(f"The objective must be a function, got {self._objective!r}.")
         started = time.monotonic()
         _seed_everything(job.seed)
         try:
             value = self._objective(self._values(job.point))
-        except Exception as error:
-            text = traceback.format_exc()
-            status, result = Status.FAILED, None
+        except (Exception, SystemExit) as error:
             return Outcome(
                 job.key,
-                status,
-                result,
-                where_raised(error).splitlines()[0],
-                text,
+                Status.FAILED,
+                error=where_raised(error).splitlines()[0],
+                traceback=traceback.format_exc(),
                 seconds=time.monotonic() - started,
             )
         return outcome_of_value(job, value, time.monotonic() - started)
+
+
+def agreed(parameters: Parameters, values: Mapping[str, Any]) -> Point:
+    """The values of a point to run first, if they agree with each other and with what is fixed.
+
+    Raises:
+        PointError: if they do not.
+    """
+    point = parameters.check_reachable(values)
+    for label, value in point.items():
+        if label in parameters.fixed and parameters.fixed[label] != value:
+            raise PointError(
+                f"{label!r} is fixed at {parameters.fixed[label]!r}, and the point has {value!r}."
+            )
+    return point
 
 
 def outcome_of_value(job: Job, value: Any, seconds: float) -> Outcome:

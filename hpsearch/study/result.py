@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from ..errors import StudyError
-from ..trial import Point, Trial
+from ..trial import Point, Trial, finite
 from .budget import counts_of
 
 __all__ = ["Best", "Result"]
@@ -90,7 +90,7 @@ class Result:
                 "value": best.value,
                 "point": best.point,
                 "run_id": best.run_id,
-                "test": best.test,
+                "test": {k: v if finite(v) else None for k, v in best.test.items()},
             },
             "trials": self.counts,
             "seconds": round(self.seconds, 3),

@@ -1,0 +1,236 @@
+"""Opening a study: everything is checked and tried before the study is made or changed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import re
+import secrets
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, final
+
+from ..errors import StudyError
+from ..execute import Engine
+from ..store import Store, check_name, studies
+from ..trial import Algorithm
+from .options import Options, resumed
+from .problem import Problem, agreed
+from .watch import Watcher
+
+__all__ = ["Opened", "open_study"]
+
+MOST_NAMES = 1000
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Opened:
+    """A study open for writing, with what runs it.
+
+    Attributes:
+        options: those given, completed by the recorded ones of a study that goes on.
+        uri: MLflow's store.
+    """
+
+    store: Store
+    options: Options
+    engine: Engine
+    algorithm: Algorithm
+    uri: str
+
+
+def open_study(problem: Problem, options: Options, watcher: Watcher, *, command: str) -> Opened:
+    """Begin a study, or go on with it where `resume` says so.
+
+    Raises:
+        StudyError: if the name is taken, the study runs elsewhere, or it searched something else.
+        TrackingError: if MLflow's store does not answer.
+        SpaceError, PointError, DataError: if the first point cannot be built, or labels are wrong.
+    """
+    root = options.folder / "studies"
+    if options.study is None or check_name(options.study) not in studies(root):
+        return _begin(root, problem, options, command)
+    if not options.resume:
+        raise StudyError(
+            f"There is a study {options.study!r} already. Go on with it: `hpsearch resume "
+            f"{options.study}`, or run with --resume; or give another name with --study."
+        )
+    store = Store.open(root, options.study, write=True)
+    try:
+        return _go_on(store, problem, options, watcher)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _begin(root: Path, problem: Problem, options: Options, command: str) -> Opened:
+    algorithm, uri, experiment = _ready(problem, options)
+    settings = _settings(problem, options, command, uri, experiment)
+    engine, about = _tried(problem, options, settings["seed"])
+    store = _created(root, problem, options, settings | about)
+    store.queue("study")
+    return Opened(store, options, engine, algorithm, uri)
+
+
+def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -> Opened:
+    settings = store.settings
+    _check_same(store.name, settings, problem, options, watcher)
+    options = resumed(options, settings)
+    algorithm, uri, experiment = _ready(problem, options)
+    engine, about = _tried(problem, options, settings["seed"])
+    before, now = (item.get("data", {}).get("digest") for item in (settings, about))
+    if before and now and before != now:
+        watcher.note("Warning: the data is not what it was; earlier values may not compare.")
+    changed = _changeable(options, uri, experiment)
+    store.update(budget=options.budget(), state="running", **changed, **about)
+    store.queue("study")
+    return Opened(store, options, engine, algorithm, uri)
+
+
+def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:
+    """The algorithm, MLflow's store and experiment, after labels and store have been checked."""
+    from .. import record, suggest
+
+    fixed = problem.parameters.with_fixed(options.fix)
+    for point in options.enqueue:
+        agreed(fixed, point)
+    algorithm = suggest.make(options.algo, fixed, grid_steps=options.grid_steps)
+    experiment = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or problem.name
+    uri = record.tracking_uri(options.tracking_uri, options.folder)
+    record.check(uri, experiment)
+    return algorithm, uri, experiment
+
+
+def _tried(problem: Problem, options: Options, seed: int) -> tuple[Engine, dict[str, Any]]:
+    """The engine, and what a first look at the data tells."""
+    engine = problem.engine(seed)
+    space = problem.space
+    if space is None or not options.check:
+        return engine, {}
+    from ..preflight import first_look
+    from ..train import KerasEngine
+
+    assert isinstance(engine, KerasEngine)
+    fixed = problem.parameters.with_fixed(options.fix)
+    return engine, {"data": first_look(engine, space, fixed).data}
+
+
+def _created(root: Path, problem: Problem, options: Options, settings: dict[str, Any]) -> Store:
+    """A new study of the name asked for, else of the space's with the next free number."""
+    if options.study is not None:
+        return Store.create(root, options.study, settings)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", problem.name).strip("-.")[:90] or "study"
+    for number in range(1, MOST_NAMES):
+        name = f"{stem}-{number}"
+        if name in studies(root):
+            continue
+        try:
+            return Store.create(root, name, settings)
+        except StudyError:
+            if name not in studies(root):
+                raise
+            # Another search has taken it in between: the next number.
+    raise StudyError(f"There are {MOST_NAMES} studies {stem}-N. Give a name with --study.")
+
+
+def _settings(
+    problem: Problem, options: Options, command: str, uri: str, experiment: str
+) -> dict[str, Any]:
+    seed = secrets.randbits(31) if options.seed is None else options.seed
+    return _changeable(options, uri, experiment) | {
+        "space": problem.name,
+        "metric": problem.metric,
+        "direction": problem.direction,
+        "seed": seed,
+        "budget": options.budget(),
+        "command": _without_passwords(command),
+        "fingerprint": problem.fingerprint,
+        "labels": [
+            {"label": label, "number": not hasattr(p.word, "points"), "log": p.word.log}
+            for label, p in problem.parameters.items()
+        ],
+        "words": {label: p.word.describe() for label, p in problem.parameters.items()},
+        "source": None if problem.path is None else str(problem.path),
+        "target": problem.target,
+        "source_digest": _digest(problem.source),
+        "description": problem.description,
+        "versions": _versions(),
+    }
+
+
+def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
+    """The settings that a resume may change."""
+    return {
+        "algo": options.algo,
+        "grid_steps": options.grid_steps,
+        "fix": dict(options.fix),
+        "enqueue": [dict(point) for point in options.enqueue],
+        "baselines": options.baselines,
+        "keep_models": options.keep_models,
+        "experiment": experiment,
+        # A password is never recorded; without it the URI would lead nowhere.
+        "tracking_uri": uri if _without_passwords(uri) == uri else None,
+    }
+
+
+def _check_same(
+    name: str, settings: Mapping[str, Any], problem: Problem, options: Options, watcher: Watcher
+) -> None:
+    """Refuse to go on with a study that searched something else."""
+    if settings["fingerprint"] != problem.fingerprint:
+        raise StudyError(_what_changed(name, settings, problem))
+    now = (problem.direction, problem.metric)
+    before = (settings["direction"], settings["metric"])
+    if now != before:
+        raise StudyError(
+            f"Study {name!r} was begun to {' '.join(before)}, and this would {' '.join(now)}. "
+            "Say the same as before, or start another study."
+        )
+    if options.seed is not None and options.seed != settings["seed"]:
+        raise StudyError(
+            f"Study {name!r} has the seed {settings['seed']}, got --seed {options.seed}. "
+            "Leave it out to go on, or start another study."
+        )
+    if settings.get("source_digest") not in (None, _digest(problem.source)):
+        watcher.note(
+            "Warning: the space file has changed, but not its parameters: going on with it."
+        )
+
+
+def _what_changed(name: str, settings: Mapping[str, Any], problem: Problem) -> str:
+    """Name the labels that differ between a study and the space it is to go on with."""
+    before = settings.get("words", {})
+    now = {label: p.word.describe() for label, p in problem.parameters.items()}
+    parts = [
+        ("new", [label for label in now if label not in before]),
+        ("gone", [label for label in before if label not in now]),
+        ("changed", [label for label in now if label in before and now[label] != before[label]]),
+    ]
+    told = "; ".join(f"{kind}: {', '.join(labels[:6])}" for kind, labels in parts if labels)
+    return (
+        f"Study {name!r} was begun with another space ({told or 'a constant or a layer changed'}). "
+        "Its trials cannot be compared with new ones: start another study, or undo the change."
+    )
+
+
+def _without_passwords(text: str) -> str:
+    from ..record import without_passwords
+
+    return without_passwords(text)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for package in ("hpsearch", "keras", "tensorflow", "hyperopt", "mlflow", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def _digest(source: str | None) -> str | None:
+    return None if source is None else hashlib.sha256(source.encode()).hexdigest()[:16]
