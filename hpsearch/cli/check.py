@@ -14,6 +14,8 @@ from .run import PLACE
 
 __all__ = ["check_command"]
 
+MOST_NAMED = 12  # values in one message
+
 
 @click.command(
     "check",
@@ -25,8 +27,9 @@ __all__ = ["check_command"]
 def check_command(space: str, folder: Path, as_json: bool) -> None:
     """Build the few points of SPACE that together take every option; train nothing.
 
-    Shows labels, shapes, numbers of weights and branches that can never be reached; fails where a
-    model cannot be built, or no trial would report the metric that is searched for.
+    Shows labels, shapes, numbers of weights, branches that can never be reached and values that no
+    point could be tried with; fails where a model or what it is trained with cannot be built, or no
+    trial would report the metric that is searched for.
     """
     with only_json(as_json) as out:
         start_keras(folder)
@@ -63,19 +66,33 @@ def _print(loaded: Any, found: Any) -> None:
     print_table(["label", "word", "active"], rows)
     sizes = [item.params for item in found.looks]
     if sizes:
-        click.echo(
-            f"\n{len(sizes)} points take every option and both ends of every range: "
-            f"{min(sizes):,} to {max(sizes):,} weights."
-        )
+        click.echo(f"\n{_points(found)}: {min(sizes):,} to {max(sizes):,} weights.")
         shapes = sorted({item.output for item in found.looks})
         click.echo(f"Output {', '.join(shapes)}; reports {', '.join(found.looks[0].metrics)}.")
     if space.max_params is not None:
         over = sum(size > space.max_params for size in sizes)
         click.echo(f"max_params={space.max_params:,} would reject {over} of them.")
+    if found.uncovered:
+        values = [f"{label} = {value!r}" for label, value in found.uncovered]
+        more = f" and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""
+        click.echo(
+            f"Not tried, no legal point found in time: {', '.join(values[:MOST_NAMED])}{more}."
+        )
     for label in found.dead:
         click.echo(f"Never active: {label}. Its conditions exclude each other.")
     for point, error in found.failed:
         click.echo(f"\nCannot be built: {error}\n  at {json.dumps(point)}", err=True)
+
+
+def _points(found: Any) -> str:
+    built, failed = len(found.looks), len(found.failed)
+    if found.uncovered or found.dead:
+        what = "take the options and ends that were reached"
+    else:
+        what = "take every option and both ends of every range"
+    if failed:
+        return f"{built + failed} points {what}, of which {built} can be built"
+    return f"{built} points {what}"
 
 
 def _active(parameter: Any) -> str:
@@ -106,5 +123,6 @@ def _as_json(loaded: Any, found: Any) -> dict[str, Any]:
         "params": [min(sizes), max(sizes)] if sizes else None,
         "metrics": list(found.looks[0].metrics) if found.looks else [],
         "dead": found.dead,
+        "uncovered": [{"label": label, "value": value} for label, value in found.uncovered],
         "failed": [{"point": point, "error": error} for point, error in found.failed],
     }

@@ -56,7 +56,8 @@ def list_command(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
     elif not rows:
-        click.echo(f"There is no study in {folder}/. Start one: hpsearch run digits_mlp -n 20")
+        click.echo(f"There is no study in {folder.absolute()}. Start one:")
+        click.echo("  hpsearch run digits_mlp --max-trials 20")
     else:
         cells = [
             [r["trials"], value_text(r["best"]), r["study"], r["objective"], when(r["begun"])]

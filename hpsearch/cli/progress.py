@@ -14,8 +14,9 @@ from rich.text import Text
 
 from ..study import Lines, Watcher, value_text
 from ..trial import Report, Status, Trial
+from .texts import duration_text, short_labels
 
-__all__ = ["Progress", "duration_text", "watcher"]
+__all__ = ["Progress", "watcher"]
 
 RECENT = 20  # trials whose duration the forecast looks at
 
@@ -111,7 +112,8 @@ class Progress:
             for t in self._study.trials.values()
             if t.source == "baseline" and t.status is Status.OK
         ]
-        point = ", ".join(f"{k.rpartition('.')[2]}={_brief(v)}" for k, v in best.point.items())
+        names = short_labels(best.point)
+        point = ", ".join(f"{names[k]}={_brief(v)}" for k, v in best.point.items())
         against = f" ({', '.join(baselines)})" if baselines else ""
         title = (
             f"best {self._study.metric} {value_text(best.value)} in trial {best.number}{against}"
@@ -128,16 +130,6 @@ class Progress:
             at = "starting" if report is None else _position(report, self._study.metric)
             lines.append(Text(f"  trial {trial.number}: {at}"))
         return lines
-
-
-def duration_text(seconds: float) -> str:
-    """A duration as people say it: ``4.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _position(report: Report, metric: str) -> str:

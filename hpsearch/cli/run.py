@@ -179,7 +179,8 @@ def which_study(folder: Path, name: str | None) -> str:
     found = studies(folder / "studies")
     if not found:
         raise StudyError(
-            f"There is no study in {folder}/. Start one: `hpsearch run digits_mlp --max-trials 20`."
+            f"There is no study in {folder.absolute()}. Start one: `hpsearch run digits_mlp "
+            "--max-trials 20`; or say where they are with --folder."
         )
     if name is None:
         return found[0]
@@ -190,12 +191,13 @@ def which_study(folder: Path, name: str | None) -> str:
 
 def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[str], Any]) -> None:
     from ..space import find
-    from ..study import Session, options_from, problem_of
+    from ..study import Session, make_folder, options_from, problem_of
     from .progress import watcher
 
     # What was not given is left out: on resume the record knows it.
     options = options_from({k: v for k, v in given.items() if v not in (None, [], {})})
     find(target)  # before Keras is imported, which takes seconds
+    make_folder(options.folder)
     start_keras(options.folder)
     problem = problem_of(target)
     watch = watcher()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,12 +43,27 @@ def ui_command(host: str, port: int, folder: Path, tracking_uri: str | None) -> 
         with Store.open(folder / "studies", found[0], write=False) as store:
             link = store.settings.get("link")
     click.echo(f"Opening MLflow; the latest study is at http://{host}:{port}/{link or ''}")
-    try:
-        ended = subprocess.run(command, env={**os.environ, **variables}, check=False)
-    except KeyboardInterrupt:
-        return
-    if ended.returncode not in (0, 130, -2):
+    code = _serve(command, {**os.environ, **variables})
+    if code not in (0, 130, -signal.SIGINT, -signal.SIGTERM):
         raise StudyError(
-            f"MLflow's server ended with code {ended.returncode}. "
+            f"MLflow's server ended with code {code}. "
             f"Is port {port} taken? Give another: hpsearch ui --port {port + 1}"
         )
+
+
+def _serve(command: list[str], variables: dict[str, str]) -> int:
+    """Run the server until it or we are ended; it has children, and none of them outlives us."""
+
+    def end(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    with subprocess.Popen(command, env=variables, start_new_session=True) as server:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)

@@ -12,9 +12,12 @@ from rich.table import Table
 
 from ..study import Result, value_text
 from ..trial import Status, Trial
-from .progress import duration_text
+from .texts import duration_text, short_labels
 
 __all__ = ["point_lines", "print_result", "print_table", "when", "whole"]
+
+
+WIDTH_OF_A_PIPE = 160  # columns; a file has no width of its own
 
 
 def print_result(session: Any, result: Result) -> None:
@@ -85,7 +88,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right:
         table.add_column(column, justify="right" if i < right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(str(cell).replace("[", "\\[") for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_PIPE
+    console.print(table)
 
 
 def when(seconds: float | None) -> str:
@@ -97,7 +103,8 @@ def when(seconds: float | None) -> str:
 
 def trial_row(trial: Trial, run_id: str | None = None) -> list[str]:
     """One trial for a table: number, value, status, seconds, and its point in brief."""
-    brief = ", ".join(f"{k.rpartition('.')[2]}={_short(v)}" for k, v in trial.point.items())
+    names = short_labels(trial.point)
+    brief = ", ".join(f"{names[label]}={_short(v)}" for label, v in trial.point.items())
     name = f"{trial.name}: " if trial.name else ""
     text = f"{name}{brief}" if trial.error is None else f"{name}{trial.error}"
     seconds = "" if trial.seconds is None else f"{trial.seconds:.1f}"

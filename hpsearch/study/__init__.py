@@ -5,6 +5,7 @@ from __future__ import annotations
 from .api import Asked, Study, search
 from .budget import best_of
 from .loop import model_file
+from .opening import make_folder
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
 from .problem import Problem, problem_of
 from .result import Best, Result
@@ -25,6 +26,7 @@ __all__ = [
     "Study",
     "Watcher",
     "best_of",
+    "make_folder",
     "model_file",
     "options_from",
     "problem_of",

@@ -38,7 +38,7 @@ from .options import Options
 from .problem import Problem, agreed
 from .watch import Watcher
 
-__all__ = ["Driver", "seed_of"]
+__all__ = ["Driver", "held_back", "model_file", "seed_of"]
 
 
 @final
@@ -345,6 +345,22 @@ class Driver:
         self._watcher.note(
             "Interrupted: the running trial ends at its next report. Again to end now."
         )
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done: TensorFlow turns it into errors of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: pressed.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def seed_of(seed: int, number: int) -> int:

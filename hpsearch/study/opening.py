@@ -18,11 +18,12 @@ from ..errors import StudyError
 from ..execute import Engine
 from ..store import Store, check_name, studies
 from ..trial import Algorithm
+from .budget import counts_of
 from .options import Options, resumed
 from .problem import Problem, agreed
 from .watch import Watcher
 
-__all__ = ["Opened", "open_study"]
+__all__ = ["Opened", "make_folder", "open_study"]
 
 MOST_NAMES = 1000
 
@@ -53,12 +54,14 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
         SpaceError, PointError, DataError: if the first point cannot be built, or labels are wrong.
     """
     root = options.folder / "studies"
+    make_folder(options.folder)
     if options.study is None or check_name(options.study) not in studies(root):
         return _begin(root, problem, options, command)
     if not options.resume:
         raise StudyError(
             f"There is a study {options.study!r} already. Go on with it: `hpsearch resume "
-            f"{options.study}`, or run with --resume; or give another name with --study."
+            f"{options.study}`, or run with --resume (resume=True in Python); or give another "
+            "name with --study."
         )
     store = Store.open(root, options.study, write=True)
     try:
@@ -66,6 +69,21 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
     except BaseException:
         store.close()
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for studies.
+
+    Raises:
+        StudyError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"Studies are kept in a folder, and {folder} cannot be made: {error.strerror}. "
+            "Give another with --folder."
+        ) from None
 
 
 def _begin(root: Path, problem: Problem, options: Options, command: str) -> Opened:
@@ -88,8 +106,18 @@ def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
     changed = _changeable(options, uri, experiment)
     store.update(budget=options.budget(), state="running", **changed, **about)
+    _say_if_complete(store, options, watcher)
     store.queue("study")
     return Opened(store, options, engine, algorithm, uri)
+
+
+def _say_if_complete(store: Store, options: Options, watcher: Watcher) -> None:
+    done = counts_of({trial.number: trial for trial in store.trials()}.values())["total"]
+    if options.total is not None and done >= options.total:
+        watcher.note(
+            f"{done} trials are there already, and --max-trials is the study's total: nothing to "
+            f"run. For more: --max-trials {done + 20}"
+        )
 
 
 def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:

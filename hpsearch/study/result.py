@@ -10,6 +10,7 @@ from typing import Any, final
 from ..errors import StudyError
 from ..trial import Point, Trial, finite
 from .budget import counts_of
+from .watch import value_text
 
 __all__ = ["Best", "Result"]
 
@@ -47,7 +48,7 @@ class Best:
 
 
 @final
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Result:
     """What `hpsearch.search` returns.
 
@@ -71,6 +72,15 @@ class Result:
     link: str | None = None
     tracking_uri: str | None = None
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        best = self.best
+        found = (
+            "nothing succeeded"
+            if best is None
+            else f"best {self.metric} {value_text(best.value)} in trial {best.number}"
+        )
+        return f"Result({self.study}: {found}, {self.counts['total']} trials)"
 
     @property
     def counts(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from ..errors import StudyError
 from ..execute import Inline
 from ..trial import Job, Key, Outcome, Status, Task, Trial
 from .budget import best_of
-from .loop import Driver, model_file
+from .loop import Driver, held_back, model_file
 from .opening import open_study
 from .options import Options
 from .problem import Problem
@@ -98,7 +98,8 @@ class Session:
         patience = IMPATIENCE if state == "interrupted" else PATIENCE
         best = self.best()
         if test and best is not None:
-            self._score(best)
+            with held_back():
+                self._score(best)
         self.store.update(state=state)
         if self.recorder.flush(patience):
             self._log_models(best)
