@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from .errors import DataError, HpsearchError, StudyError
+from .errors import DataError, HpsearchError, SpaceError, StudyError
 from .record import models, tracking_uri
 from .space import load
 from .store import Store
 from .train import KerasEngine
-from .trial import Job, Key
+from .trial import Job, Key, Trial
 
-__all__ = ["Winner", "read_inputs"]
+__all__ = ["Winner", "load_safely", "read_inputs"]
 
 
 @final
@@ -30,6 +32,8 @@ class Winner:
 
     Raises:
         TrackingError: if the space has no champion.
+        StudyError: if the champion's study is not here and its file cannot be loaded safely.
+        SpaceError: if the space file has turned off Keras's safe mode.
     """
 
     def __init__(self, target: str, folder: Path, uri: str | None, scratch: Path) -> None:
@@ -39,24 +43,14 @@ class Winner:
         self.model, self.compiled = self._restored(loaded.space, champion, folder)
 
     @staticmethod
-    def _restored(space: Any, champion: Any, folder: Path) -> tuple[Any, bool]:
+    def _restored(space: Any, champion: models.Champion, folder: Path) -> tuple[Any, bool]:
         """Rebuild it from its point where that is known; else load the file, without its metrics."""
-        tags = champion.tags
-        number, attempt = int(tags["hpsearch.number"]), int(tags["hpsearch.attempt"])
-        same = tags.get("hpsearch.fingerprint") == space.fingerprint
-        try:
-            with Store.open(folder / "studies", tags["hpsearch.study"], write=False) as store:
-                trial = (
-                    store.trial(number, attempt) if store.id == tags["hpsearch.study_id"] else None
-                )
-                seed = int(store.settings["seed"])
-        except StudyError:
-            trial = None
-        if trial is None or not same:
-            import keras
-
-            return keras.saving.load_model(champion.file, compile=False), False
-        job = Job(Key(tags["hpsearch.study"], number, attempt), trial.point, trial.seed)
+        found = _known_trial(champion.tags, folder)
+        if found is None or champion.tags.get("hpsearch.fingerprint") != space.fingerprint:
+            return load_safely(champion.file), False
+        trial, seed = found
+        key = Key(champion.tags["hpsearch.study"], trial.number, trial.attempt)
+        job = Job(key, trial.point, trial.seed)
         return KerasEngine(space, seed).restored(job, str(champion.file), compiled=True), True
 
     def predict(self, x: Any) -> Any:
@@ -89,6 +83,57 @@ class Winner:
         except (ValueError, TypeError) as error:
             raise DataError(f"The model cannot score these arrays: {_first_line(error)}") from error
         return {name: float(value) for name, value in found.items()}
+
+
+def load_safely(file: Path) -> Any:
+    """Load a model that may come from a shared store: no code in the file is run.
+
+    Raises:
+        SpaceError: if Keras's safe mode is off in this process, whatever `load_model` is told.
+        StudyError: if the file is none, or needs code to be loaded.
+    """
+    import keras
+
+    _refuse_unsafe_mode()
+    try:
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise StudyError(
+            "Without its study the champion is loaded from its file, in Keras's safe mode, and "
+            f"that failed: {_first_line(error)}\nGive --folder with its study, which rebuilds the "
+            "model from the space."
+        ) from error
+
+
+def _refuse_unsafe_mode() -> None:
+    """Try what the safe mode refuses: Keras 3.15 has no public name that tells whether it is on."""
+    import keras
+
+    with warnings.catch_warnings():  # of what this does on purpose
+        warnings.simplefilter("ignore", UserWarning)
+        harmless = keras.saving.serialize_keras_object(lambda x: x)
+    try:
+        keras.saving.deserialize_keras_object(harmless, safe_mode=True)
+    except ValueError:
+        return
+    raise SpaceError(
+        "A champion is loaded in Keras's safe mode, as its file may come from a shared store, and "
+        "this mode is off. Take keras.config.enable_unsafe_deserialization() out of the space file."
+    )
+
+
+def _known_trial(tags: Mapping[str, str], folder: Path) -> tuple[Trial, int] | None:
+    """The champion's trial and its study's seed, where that study is on this machine."""
+    try:
+        name, number = tags["hpsearch.study"], int(tags["hpsearch.number"])
+        attempt = int(tags["hpsearch.attempt"])
+        with Store.open(folder / "studies", name, write=False) as store:
+            trial = store.trial(number, attempt)
+            if trial is None or store.id != tags.get("hpsearch.study_id"):
+                return None
+            return trial, int(store.settings["seed"])
+    except (StudyError, KeyError, ValueError):  # no such study, or a version of someone else's
+        return None
 
 
 def read_inputs(file: Path) -> tuple[Any, Any]:

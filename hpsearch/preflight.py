@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from .build import Part, Parts, digest
+from .build import Construction, Part, Parts, digest
 from .errors import BuildError, DataError, HpsearchError, PointError, SearchStopped, nearest
 from .space import Parameter, Parameters, Space
 from .train import KerasEngine
 from .train.keras_engine import failure
-from .trial import Job, Key, Point
+from .trial import Job, Key, Point, Value, to_json
 
 __all__ = ["Look", "Survey", "covering", "first_look", "look", "survey"]
 
@@ -22,6 +23,7 @@ BATCH = 32  # rows that a model is shown
 TRIES = 4
 MOST_POINTS = 200
 MOST_DRAWS = 1000
+MOST_COMPANIES = 50  # points in which one value is tried, until one of them is legal
 
 
 @final
@@ -52,11 +54,14 @@ class Survey:
         looks: the points that were built.
         failed: (point, one-line error) of those that could not be.
         dead: labels that no point of many made active.
+        uncovered: (label, value) of options and ends that no point tried has, other than those of
+            dead labels: no legal point with them was found, or there were too many.
     """
 
     looks: list[Look] = field(default_factory=list)
     failed: list[tuple[Point, str]] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
+    uncovered: list[tuple[str, Value]] = field(default_factory=list)
 
 
 class _NoMetric(BuildError):
@@ -64,16 +69,17 @@ class _NoMetric(BuildError):
 
 
 def look(engine: KerasEngine, space: Space, point: Point) -> Look:
-    """Build and compile the model of a point and show it one batch.
+    """Build and compile the model of a point, show it one batch, and build what it is trained with.
 
     Raises:
-        BuildError: if it cannot be built, or reports no metric of the name that is searched for.
+        BuildError: if one of these cannot be built, or it reports no metric of the name that is searched for.
         DataError: if the data does not fit.
     """
     job = Job(Key("check", 0), point, seed=0)
     try:
         model, made = engine.compiled(job)
         names = _reported(model, made.parts, space, made)
+        _build_training(made)
     except HpsearchError:
         raise
     except Exception as error:
@@ -84,7 +90,7 @@ def look(engine: KerasEngine, space: Space, point: Point) -> Look:
             + _why_missing(space, made.parts)
         )
     shapes = getattr(model, "output_shape", None)
-    about = digest(made.parts)
+    about = digest(made.data, made.parts)
     data = {"digest": about["digest"], "shapes": about["parts"], "name": space.name or "data"}
     return Look(point, int(model.count_params()), names or (), str(shapes), data)
 
@@ -139,8 +145,10 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
     """Try the few points that together take every option and both ends of every range."""
     found = Survey()
     seen: set[str] = set()
+    taken: set[tuple[str, str]] = set()
     for point in covering(parameters):
         seen |= set(point)
+        taken |= _values(point)
         try:
             found.looks.append(look(engine, space, point))
         except DataError:
@@ -151,35 +159,96 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
     for _ in range(MOST_DRAWS):
         seen |= set(parameters.complete(lambda p: p.word.quantile(draw.random())))
     found.dead.extend(label for label in parameters if label not in seen)
+    alive = {label: p for label, p in parameters.items() if label in seen}
+    found.uncovered.extend(_missing(alive, taken))
     return found
 
 
 def covering(parameters: Parameters) -> Iterator[Point]:
-    """Yield few legal points that take every option and both ends of every range."""
-    wanted = {label: list(p.word.ends()) for label, p in parameters.items()}
-    draw = random.Random(0)
-    idle = 0
-    for _ in range(MOST_POINTS):
-        taken: list[tuple[str, Any]] = []
+    """Yield few legal points that take every option and both ends of every range.
 
-        def choose(parameter: Parameter) -> Any:
+    At most `MOST_POINTS`; a value for which no legal point is found is in none of them.
+    """
+    taken: set[tuple[str, str]] = set()
+    draw = random.Random(0)
+    for number, point in enumerate(_covering(parameters, taken, draw)):
+        if number >= MOST_POINTS:
+            return
+        taken |= _values(point)
+        yield point
+
+
+def _covering(
+    parameters: Parameters, taken: set[tuple[str, str]], draw: random.Random
+) -> Iterator[Point]:
+    """First many values at once, then each that is left in other companies; see `covering`."""
+    wanted = {label: list(p.word.ends()) for label, p in parameters.items()}
+    idle = 0  # points in which no label with a value left was active
+    for _ in range(MOST_POINTS):
+        asked: list[tuple[str, Value]] = []
+
+        def choose(parameter: Parameter) -> Value:
             left = wanted[parameter.label]
             if left:
-                taken.append((parameter.label, left[0]))  # noqa: B023
-                return left[0]
-            return draw.choice(parameter.word.ends())
+                asked.append((parameter.label, left[0]))  # noqa: B023
+            return left[0] if left else draw.choice(parameter.word.ends())
 
         point = parameters.complete(choose)
-        legal = parameters.violated(point) is None
-        for label, value in taken:
-            wanted[label].remove(value)
-            if not legal and draw.random() < 0.5:  # in another company it may be legal
-                wanted[label].append(value)
-        idle = 0 if taken and legal else idle + 1
-        if legal and taken:
+        for label, _value in asked:
+            del wanted[label][0]
+        if asked and parameters.violated(point) is None:
             yield point
-        if not any(wanted.values()) or idle > 50:
+        idle = 0 if asked else idle + 1
+        if not any(wanted.values()) or idle > MOST_COMPANIES:
+            break
+    for label, value in _missing(parameters, set()):
+        if (label, to_json(value)) not in taken and label not in parameters.fixed:
+            yield from _legal_with(label, value, parameters, draw)
+
+
+def _legal_with(
+    label: str, value: Value, parameters: Parameters, draw: random.Random
+) -> Iterator[Point]:
+    """Yield a legal point that has this value, if one is found soon."""
+
+    def company(parameter: Parameter) -> Value:
+        if parameter.label == label:
+            return value
+        if draw.random() < 0.5:
+            return draw.choice(parameter.word.ends())
+        return parameter.word.quantile(draw.random())
+
+    for _ in range(MOST_COMPANIES):
+        point = parameters.complete(company)
+        if label in point and parameters.violated(point) is None:
+            yield point
             return
+
+
+def _values(point: Point) -> set[tuple[str, str]]:
+    """The values of a point, so written that 1, 1.0 and True are three."""
+    return {(label, to_json(value)) for label, value in point.items()}
+
+
+def _missing(
+    parameters: Mapping[str, Parameter], taken: set[tuple[str, str]]
+) -> list[tuple[str, Value]]:
+    """The options and ends that are not taken."""
+    return [
+        (label, value)
+        for label, p in parameters.items()
+        for value in p.word.ends()
+        if (label, to_json(value)) not in taken
+    ]
+
+
+def _build_training(made: Construction) -> None:
+    """Build what a trial is trained with, and use none of it: phases, a loop of one's own."""
+    phases = len(made.space.phases)
+    if made.space.train is not None:
+        phases = int("fit" in inspect.signature(made.function("train")).parameters)
+    for number in range(phases):
+        made.phase(number)
 
 
 def _reported(model: Any, parts: Parts, space: Space, made: Any) -> tuple[str, ...] | None:

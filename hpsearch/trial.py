@@ -83,8 +83,8 @@ class Limits:
     """What a trial may use. None is no limit.
 
     Attributes:
-        deadline: seconds from now after which the trial ends at its next report and keeps what
-            it has (the study's ``--timeout``).
+        deadline: seconds from now after which the trial is cancelled at its next report, unless
+            that ends its last epoch (the study's ``--timeout``; docs/decisions/005).
         max_params: most parameters (weights) a model may have before it is rejected.
     """
 
@@ -107,7 +107,7 @@ class Task:
 
     Attributes:
         purpose: ``"train"``, or ``"test"``: score the saved `model` of the job on the test data.
-        folder: where the trial may write files of its own; made before it runs.
+        folder: where the trial may write files of its own; made when it asks for ``given.folder``.
         bar: save the model only if its loss is below this (None: always); see `model`.
         model: the file to write the kept weights to (train), or to read them from (test).
     """
@@ -248,7 +248,10 @@ class Executor(Protocol):
         """Hand every event that comes within `timeout` seconds to `deliver`; return after the first outcome."""
 
     def stop(self, key: Key, *, now: bool) -> None:
-        """End a trial: at its next report, keeping its weights, or (`now`) by killing it."""
+        """End a trial: cancelled at its next report, or (`now`) killed.
+
+        A trial whose next report ends its last epoch is whole, and ends as if not stopped.
+        """
 
     def close(self, *, now: bool) -> None:
         """Release everything; with `now` without waiting for running trials."""

@@ -36,6 +36,7 @@ from hpsearch.build import (
     Memory,
     batches_of,
     digest,
+    holds_dataset,
     resolve_parts,
     where_raised,
 )
@@ -419,11 +420,12 @@ def test_a_phase_knows_its_own_facts_and_the_model_those_of_all() -> None:
     assert trial.epochs() == 5
 
 
-def test_every_fact_that_given_knows_is_told() -> None:
+def test_every_fact_that_given_knows_is_told(folder: Path) -> None:
     facts = ["shape", "classes", "rows", "seed", "folder"]
     trial = constructed(value(*(getattr(given, fact) for fact in facts), given.train))
     found = trial.model()[0]
     assert found[:5] == ((3,), 4, 15, 7, "some/folder")
+    assert Path("some/folder").is_dir()
     assert found[5].shape == (15, 3)
 
 
@@ -678,13 +680,137 @@ def test_data_in_place_is_split_once() -> None:
     assert np.shares_memory(trial.parts.train.x, X)
 
 
+def test_a_dataset_is_made_anew_for_each_trial_and_the_arrays_it_is_made_of_are_not() -> None:
+    calls: list[str] = []
+
+    @delayed
+    def rows(classes: Any) -> Any:
+        calls.append("rows")
+        return X, Y
+
+    @delayed
+    def batched(arrays: Any, size: int) -> Any:
+        calls.append("batched")
+        return tf.data.Dataset.from_tensor_slices(arrays).shuffle(20).batch(size)
+
+    space = Space(
+        data=Data(batched(rows(range(4)), choice([5, 10])), validation=(X, Y)),
+        model=value(1),
+        minimize="loss",
+    )
+    memory = Memory()
+
+    def order(seed: int) -> list[Any]:
+        trial = Construction(
+            space,
+            space.check({"size": 5}),
+            seed=seed,
+            study_seed=3,
+            folder=None,
+            memory=memory,
+            seeded=tf.keras.utils.set_random_seed,
+        )
+        return [batch[1].numpy().tolist() for _ in range(2) for batch in trial.parts.train.x]
+
+    assert order(seed=1) == order(seed=2)
+    assert calls == ["rows", "batched", "batched"]
+    assert len(memory._results) == 1
+
+
+def test_what_is_made_of_a_dataset_does_not_fill_the_memory() -> None:
+    memory = Memory()
+    for _ in range(3):
+        dataset = tf.data.Dataset.from_tensor_slices(X)
+        memory.call(lambda: None, lambda one: X, [[dataset]], {})
+        memory.parts(Data((X, Y), test={"x": dataset}.get("x")), 0)
+    assert len(memory._results) == 0
+
+
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        ([tf.data.Dataset.range(3)], True),
+        ({"a": (Batches(),)}, True),
+        (Data((X, Y), validation=Batches()), True),
+        (resolve_parts(Data((X, Y), test=Batches()), 0), True),
+        (iter([1]), True),
+        (Data((X, Y), validation=0.5), False),
+        (resolve_parts(Data((X, Y), validation=0.5), 0), False),
+        ((X, {"a": [X]}, pd.DataFrame(X)), False),
+        (["text", b"", range(3), {1}, None, 1.5, dict, Path(), np.float32(1)], False),
+        ([iter([1])] * 101, False),
+    ],
+)
+def test_only_what_is_read_anew_each_time_is_a_dataset(thing: Any, expected: bool) -> None:
+    assert holds_dataset(thing) is expected
+
+
+def noted(data: Any, seed: int = 0) -> Any:
+    return digest(data, resolve_parts(data, seed))
+
+
 def test_the_digest_tells_one_data_set_from_another() -> None:
-    first = digest(parts_of((X, Y), 0.25, (X, Y)))
-    assert first == digest(parts_of((X.copy(), Y.copy()), 0.25, (X, Y)))
-    assert first["digest"] != digest(parts_of((X + 1, Y), 0.25, (X, Y)))["digest"]
+    first = noted(Data((X, Y), 0.25, (X, Y)))
+    assert first == noted(Data((X.copy(), Y.copy()), 0.25, (X, Y)))
+    assert len(first["digest"]) == 16
     assert first["parts"]["train"]["rows"] == 15
     assert first["parts"]["train"]["x"] == [{"shape": [15, 3], "dtype": "float32"}]
-    assert digest(parts_of(Batches()))["parts"] == {"train": {"rows": None}}
+    others = [
+        Data((X + 1, Y), 0.25, (X, Y)),
+        Data((X, 1 - Y), 0.25, (X, Y)),
+        Data((X, Y, np.ones(20)), 0.25, (X, Y)),
+        Data((X, Y), 0.5, (X, Y)),
+        Data((X, Y), Holdout(0.25), (X, Y)),
+        Data((X, Y), (X, Y), (X, Y)),
+        Data((X, Y), 0.25, (X[:5], Y[:5])),
+        Data((X, Y), 0.25),
+        Data((X.reshape(20, 3, 1), Y), 0.25, (X, Y)),
+    ]
+    assert len({first["digest"], *(noted(other)["digest"] for other in others)}) == 10
+
+
+def test_the_digest_is_the_same_under_every_seed_of_the_split() -> None:
+    for how in (Holdout(0.25), Holdout(0.25, stratify=True)):
+        assert noted(Data((X, Y), how), seed=1) == noted(Data((X, Y), how), seed=2)
+    drawn = {noted(Data((X, Y), Holdout(0.25, stratify=s)))["digest"] for s in (True, False)}
+    assert len(drawn) == 2
+    last = noted(Data((X, Y), Holdout(0.25, shuffle=False)))
+    assert last == noted(Data((X, Y), 0.25))
+    assert noted((X, Y)) == noted(Data((X, Y)))
+
+
+def test_texts_in_an_array_have_a_digest_of_what_they_say() -> None:
+    texts = [np.array([["a" + str(i)] for i in range(20)], dtype=object) for _ in range(2)]
+    assert noted(Data((texts[0], Y))) == noted(Data((texts[1], Y)))
+    assert noted(Data((texts[0], Y))) != noted(Data((texts[0] + "!", Y)))
+
+
+def test_a_dataset_has_no_digest() -> None:
+    assert noted(Data(Batches())) == {"digest": "", "parts": {"train": {"rows": None}}}
+    mixed = noted(Data((X, Y), validation=tf.data.Dataset.from_tensors((X, Y))))
+    assert mixed["digest"] == ""
+    assert mixed["parts"]["train"]["x"] == [{"shape": [20, 3], "dtype": "float32"}]
+
+
+def test_a_fraction_in_single_precision_splits_as_it_is_written() -> None:
+    for how in (np.float32(0.2), Holdout(np.float32(0.2), shuffle=False)):
+        x = np.arange(100)
+        assert parts_of((x, x), how).train.rows == 80
+    assert Data((X, Y), validation=np.float64(0.25)).validation == 0.25
+    assert type(Holdout(np.float32(0.2)).fraction) is float
+
+
+def test_a_construction_without_a_folder_has_one_that_is_new_and_its_own() -> None:
+    def place() -> Path:
+        trial = constructed(value(given.folder))
+        trial._folder = None
+        assert trial.model() == trial.model()
+        return Path(trial.model())
+
+    first, second = place(), place()
+    assert first != second and first.is_dir()
+    assert first.stat().st_mode & 0o777 == 0o700
+    assert list(first.iterdir()) == []
 
 
 def test_a_fact_before_the_data_is_refused(folder: Path) -> None:

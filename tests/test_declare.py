@@ -50,6 +50,19 @@ def refused(make: Callable[[], Any], *texts: str) -> str:
     return message
 
 
+def test_large_integers_are_their_own_value() -> None:
+    word = Integer(0, 2**60, 1, False, None)
+    for number in (0, 1, 2**53 + 1, 2**60 - 1, 2**60):
+        assert word.check(number) == word.snap(number) == number
+    assert word.check(float(2**55)) == 2**55
+    assert (word.quantile(0.0), word.quantile(1.0)) == (0, 2**60)
+    far = Integer(10**30, 10**30 + 8, 4, False, None)
+    assert list(far.values(9)) == [10**30, 10**30 + 4, 10**30 + 8]
+    assert [far.snap(10**30 + k) - 10**30 for k in (-9, 1, 2, 3, 6, 99)] == [0, 0, 0, 4, 8, 8]
+    with pytest.raises(PointError, match="is not on the ladder of"):
+        Integer(0, 2**60, 2, False, None).check(2**60 - 1)
+
+
 # Real numbers
 
 

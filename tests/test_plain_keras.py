@@ -272,6 +272,82 @@ def test_delayed_functions_bring_their_source_and_phases_come_in_order(tmp_path)
     assert "# fit.1.optimizer.learning_rate" in text
 
 
+def test_a_first_phase_with_an_optimizer_and_a_loss_of_its_own_compiles_with_them(tmp_path):
+    fit = Fit(
+        epochs=2,
+        batch_size=8,
+        optimizer=optimizers.SGD(loguniform(1e-3, 1e-1)),
+        loss=losses.SparseCategoricalCrossentropy(),
+        prepare=freeze,
+    )
+    space = small(
+        Sequential([layers.Dense(choice([3, 5])), out()]), optimizer="adam", fit=fit, keep="last"
+    )
+    text = assert_same(space, points(space, 1)[0], tmp_path, x=X, y=Y)
+    assert text.count("model.compile(") == 2
+    assert text.index("freeze(model)") < text.rindex("optimizer=keras.optimizers.SGD(")
+
+
+def penalty(y, p):
+    import keras
+
+    return keras.ops.mean((keras.ops.one_hot(keras.ops.reshape(y, (-1,)), 2) - p) ** 2)
+
+
+def compiled_network(units):
+    import keras
+
+    model = network(units, 0.0)
+    model.compile(keras.optimizers.SGD(0.5), penalty, loss_weights=[0.5], metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        Fit(prepare=freeze),
+        Fit(optimizer=optimizers.Adam(0.01)),
+        Fit(loss=losses.SparseCategoricalCrossentropy()),
+    ],
+)
+def test_a_later_phase_compiles_a_compiled_model_as_its_function_did(tmp_path, phase):
+    space = small(
+        delayed(compiled_network)(choice([4, 6])),
+        optimizer=None,
+        loss=None,
+        fit=[Fit(epochs=1, batch_size=8), phase],
+        keep="last",
+    )
+    text = assert_same(space, points(space, 1)[0], tmp_path, x=X, y=Y)
+    assert "compile_again(model" in text and "import inspect" in text
+
+
+def test_a_seed_of_more_than_32_bits_is_written_as_keras_takes_it(tmp_path):
+    space = small(
+        Sequential([layers.Dense(choice([3, 5])), out()]),
+        data=Data(table(12), validation=Holdout(0.25)),
+    )
+    text = plain_keras(space, points(space, 1)[0], seed=SEED, study_seed=2**40 + 5, name="T")
+    assert "keras.utils.set_random_seed(5)" in text
+    assert f"default_rng({2**40 + 5})" in text
+    assert ran(text)["model"].built
+
+
+def test_the_folder_of_a_trial_is_that_of_the_script(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    logger = callbacks.CSVLogger(given.folder + "/log.csv")
+    space = small(
+        Sequential([layers.Dense(choice([3, 5])), out()]),
+        fit=Fit(epochs=1, callbacks=[logger]),
+        keep="last",
+    )
+    text = printed(space, points(space, 1)[0])
+    assert 'keras.callbacks.CSVLogger("./log.csv")' in text
+    assert list(tmp_path.iterdir()) == []
+    ran(text, x=X, y=Y)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
 @delayed
 def table(count):
     """Rows of three numbers."""

@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -34,7 +35,8 @@ from hpsearch.record import (
     ui_line,
     without_passwords,
 )
-from hpsearch.record.tracking import connect, patient
+from hpsearch.record import test_of as record_test_of
+from hpsearch.record.tracking import PATIENT, artifact_root, connect
 from hpsearch.store import PARENT, Store
 from hpsearch.trial import Key, Outcome, Report, Status, Trial, from_json, to_json
 
@@ -188,7 +190,7 @@ def test_the_study_is_the_parent_with_its_note_parameters_and_files(
     run_trial(store, 1, Status.FAILED, error="ValueError: no")
     run_trial(store, 2, value=0.4)
     run_trial(store, 3, value=0.75)
-    store.update(test={"accuracy": 0.7})
+    store.update(test={"accuracy": 0.7}, tested=3)
     store.queue("finish")
     assert recorder.flush(60)
     found = runs(uri, store)
@@ -216,6 +218,8 @@ def test_the_study_is_the_parent_with_its_note_parameters_and_files(
     assert note.startswith(
         "Best val_accuracy: **0.75** in trial 3.\nBaseline 'notes': 0.5 in trial"
     )
+    assert "Test accuracy: 0.7." in note
+    assert run.data.tags["hpsearch.tested"] == "3"
     assert "| model.units | 64 |" in note
     assert "Trials: 1 failed, 3 ok" in note
     assert "http://***@host/" in note
@@ -224,10 +228,40 @@ def test_the_study_is_the_parent_with_its_note_parameters_and_files(
     assert table[0]["model.activation"] == "relu"
     assert json.loads(artifact(uri, run, "space.json", tmp_path)) == {"words": 4}
     assert "hunter2" not in artifact(uri, run, "study.json", tmp_path)
-    assert artifact(uri, run, "test_record.py", tmp_path) == Path(__file__).read_text()
+    copy = artifact(uri, run, "test_record.py", tmp_path)
+    assert copy == without_passwords(Path(__file__).read_text(encoding="utf-8"))
     tags = experiment(uri, store).tags
     assert tags["mlflow.experiment.primaryMetric.name"] == "objective"
     assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "True"
+
+
+def test_the_test_metrics_of_another_trial_are_not_the_best_ones(
+    sqlite_uri: str, store: Store, record: Callable[..., Recorder]
+) -> None:
+    run_trial(store, 0, value=0.5)
+    run_trial(store, 1, value=0.9)
+    store.update(test={"loss": 0.81}, tested=0)  # interrupted before trial 1 was tested
+    store.queue("study")
+    recorder = record(sqlite_uri)
+    assert recorder.flush(60)
+    run = runs(sqlite_uri, store)["digits-1"]
+    assert "test.loss" not in run.data.metrics
+    assert "Test loss" not in run.data.tags["mlflow.note.content"]
+    store.update(test={"loss": 0.21}, tested=1)
+    store.queue("study")
+    assert recorder.flush(60)
+    run = runs(sqlite_uri, store)["digits-1"]
+    assert run.data.metrics["test.loss"] == 0.21
+    assert "Test loss: 0.21." in run.data.tags["mlflow.note.content"]
+    assert run.data.tags["hpsearch.tested"] == "1"
+
+
+def test_test_metrics_belong_to_the_trial_that_was_tested() -> None:
+    tested = {"test": {"loss": 0.5}, "tested": 0}
+    assert record_test_of(tested, 0) == {"loss": 0.5}
+    assert record_test_of(tested, 1) == {}
+    assert record_test_of({}, 0) == {}
+    assert record_test_of({"test": {"loss": 0.5}}, 0) == {}
 
 
 @pytest.mark.parametrize(
@@ -338,31 +372,57 @@ def test_values_read_back_exactly_and_no_label_is_lost(point: dict[str, Any]) ->
     assert [from_json(text) for text in params.values()] == list(point.values())
 
 
-def test_passwords_leave_every_uri() -> None:
-    text = "see postgresql+psycopg2://me:p%40ss@db:5/x, http://token@h and http://h:80/a@b"
-    assert without_passwords(text) == (
-        "see postgresql+psycopg2://***@db:5/x, http://***@h and http://h:80/a@b"
-    )
+SECRET = "s3://me:hunter2@host/x"
 
 
-def test_no_secret_reaches_the_record(
-    sqlite_uri: str,
-    store: Store,
-    record: Callable[..., Recorder],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def told(**more: Any) -> Settings:
+    """The settings of a study whose space has a secret in its file, its words and its data."""
+    description = {"calls": [{"load": [SECRET]}], "words": {SECRET: {"choice": [SECRET]}}}
+    data = {"name": SECRET, "digest": "a", "shapes": {SECRET: [1]}}
+    return settings(description=description, data=data, **more)
+
+
+def test_no_secret_reaches_mlflow(
+    sqlite_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-5317")
-    run_trial(store, 0, Status.FAILED, error="at http://me:hunter2@host/")
-    store.queue("finish")
-    assert record(sqlite_uri).flush(60)
-    store.close()
+    source = tmp_path / "space.py"
+    source.write_text(f"data = Data(load({SECRET!r}))\n")
+    everything = told(source=str(source), words={"where": {"choice": [SECRET]}})
+    with Store.create(tmp_path / "mlruns" / "studies", "a", everything) as store:
+        more = {"facts": {"from": SECRET}, "error": f"at {SECRET}", "traceback": f"x\n{SECRET}"}
+        run_trial(store, 0, Status.FAILED, point={"where": SECRET, "all": [SECRET]}, **more)
+        run_trial(store, 1, point={"where": SECRET}, source="baseline", name=SECRET)
+        store.queue("finish")
+        recorder = Recorder(store, sqlite_uri)
+        assert recorder.flush(60), recorder.trouble
+        recorder.close()
     written = [each for each in (tmp_path / "mlruns").rglob("*") if each.is_file()]
-    assert len(written) > 4
+    names = {each.name for each in written}
+    assert {"mlflow.db", "space.json", "study.json", "trials.csv", "space.py"} <= names
+    assert {"trial.json", "error.txt"} <= names
     for file in written:
-        if "studies" not in file.parts and file.name != Path(__file__).name:
+        if "studies" not in file.parts:
             assert b"hunter2" not in file.read_bytes(), file
-        assert b"canary-5317" not in file.read_bytes() or file.name == Path(__file__).name
+        assert b"canary-5317" not in file.read_bytes(), file
+    copy = next(each for each in written if each.name == "space.py")
+    assert copy.read_text() == "data = Data(load('s3://***@host/x'))\n"
+
+
+def test_no_secret_of_an_error_or_a_command_reaches_the_study_folder(
+    sqlite_uri: str, tmp_path: Path
+) -> None:
+    command = without_passwords(settings()["command"])  # as `hpsearch.study` stores it
+    with Store.create(tmp_path / "mlruns" / "studies", "a", settings(command=command)) as store:
+        run_trial(store, 0, Status.FAILED, error=f"at {SECRET}", traceback=f"x\n{SECRET}")
+        store.queue("finish")
+        recorder = Recorder(store, sqlite_uri)
+        assert recorder.flush(60), recorder.trouble
+        recorder.close()
+        written = [each for each in store.folder.rglob("*") if each.is_file()]
+        assert {"study.db", "study.db-wal", "lock"} <= {each.name for each in written}
+        for file in written:
+            assert b"hunter2" not in file.read_bytes(), file
 
 
 def test_nothing_is_printed_on_standard_output(
@@ -614,11 +674,11 @@ def test_the_named_ways_out_exist_in_mlflow() -> None:
         assert word in said
 
 
-def test_a_deleted_experiment_is_refused_before_anything_starts(uri: str) -> None:
+def test_a_deleted_experiment_is_refused_before_anything_starts(uri: str, tmp_path: Path) -> None:
     client = connect(uri)
     name = f"gone {uuid.uuid4().hex}"
     check(uri, name)
-    where = client.create_experiment(name)
+    where = client.create_experiment(name, artifact_root(uri, tmp_path, name))
     check(uri, name)
     client.delete_experiment(where)
     with pytest.raises(
@@ -645,19 +705,45 @@ def test_the_bounds_on_http_calls_hold_inside_only_and_leave_the_users_alone(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "9")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     before = dict(os.environ)
-    with patient():
+    with PATIENT:
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "9"
-        with patient(MLFLOW_HTTP_REQUEST_TIMEOUT="4"):
-            assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "4"
+        with pytest.raises(KeyError), PATIENT:
+            assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+            raise KeyError
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
     assert dict(os.environ) == before
+
+
+def test_the_bounds_hold_until_the_last_thread_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with PATIENT:
+            inside.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=other)
+    with PATIENT:
+        thread.start()
+        assert inside.wait(60)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+    leave.set()
+    thread.join()
+    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
 
 def test_the_pages_are_served_to_this_machine_only() -> None:
     command, variables = ui_command("sqlite:////x/mlflow.db", port=5001)
     assert "127.0.0.1:5001" in command[command.index("--allowed-hosts") + 1]
-    assert variables == {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    assert variables == {
+        "MLFLOW_BACKEND_STORE_URI": "sqlite:////x/mlflow.db",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    command, variables = ui_command("postgresql://me:hunter2@host/db")
+    assert not any("hunter2" in word for word in command)
+    assert variables["MLFLOW_BACKEND_STORE_URI"] == "postgresql://me:hunter2@host/db"
     with pytest.raises(TrackingError, match=r"this machine only; got '0\.0\.0\.0'"):
         ui_command("sqlite:////x/mlflow.db", host="0.0.0.0")
     with pytest.raises(TrackingError, match="serves its own pages"):

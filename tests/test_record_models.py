@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from mlflow_server import free_port, server_uri
 
-from hpsearch.errors import TrackingError
+from hpsearch.errors import StudyError, TrackingError
 from hpsearch.record import Recorder
 from hpsearch.record.models import champion, log_model, registered_name
 from hpsearch.record.tracking import connect, tracking_uri
@@ -45,6 +45,10 @@ def uri(request: pytest.FixtureRequest) -> str:
     return found
 
 
+ON_DISK = pytest.mark.parametrize("uri", ["sqlite"], indirect=True)
+"""For what is the same with a server."""
+
+
 @pytest.fixture
 def space() -> str:
     return f"digits/{uuid.uuid4().hex[:6]}:a"
@@ -60,12 +64,13 @@ def started(tmp_path: Path, space: str, uri: str) -> Iterator[Any]:
         settings = base | {"fingerprint": "f00d", "data": {"name": "d", "digest": "abc"}} | more
         store = Store.create(tmp_path / "studies", study, settings)
         recorder = Recorder(store, uri)
-        opened.extend([recorder, store])
+        opened.append(store)
         for number, value in enumerate(values):
             store.start(Trial(number, {"units": 3}, number, time.time()))
             key = Key(study, number)
             store.end(Outcome(key, Status.OK, value=value, metrics={"loss": 0.1}), time.time())
         assert recorder.flush(60), recorder.trouble
+        recorder.close()
         return store
 
     yield start
@@ -200,6 +205,199 @@ def test_a_model_that_is_registered_is_not_registered_again(uri: str, started: A
     again = log_model(uri, store, store.trials()[0], lambda: pytest.fail("loaded"), SAMPLE)
     assert (again.version, again.alias, again.reason) == (first.version, "champion", "known")
     assert (again.model_id, again.run_id) == (first.model_id, first.run_id)
+
+
+def end_trial(store: Store, uri: str, number: int, value: float) -> Trial:
+    """One more trial of a study that is resumed, delivered."""
+    store.start(Trial(number, {"units": 3}, number, time.time()))
+    trial = store.end(Outcome(Key(store.name, number), Status.OK, value=value), time.time())
+    recorder = Recorder(store, uri)
+    assert recorder.flush(60), recorder.trouble
+    recorder.close()
+    assert trial is not None
+    return trial
+
+
+def versions(uri: str, space: str) -> dict[str, tuple[str, list[str]]]:
+    """``{version: (study and trial, aliases)}`` of the space's registered model."""
+    client, name = connect(uri), registered_name(space)
+    found = {}
+    for each in client.search_model_versions(f"name = '{name}'"):
+        aliases = client.get_model_version(name, each.version).aliases
+        about = f"{each.tags['hpsearch.study']} {each.tags['hpsearch.number']}"
+        found[str(each.version)] = (about, sorted(aliases))
+    return found
+
+
+def test_a_resumed_study_has_one_version_that_of_its_best_trial(
+    uri: str, space: str, started: Any
+) -> None:
+    store, model = started(0.5), small()
+    first = log_model(uri, store, store.trials()[0], lambda: model, SAMPLE)
+    made = log_model(uri, store, end_trial(store, uri, 1, 0.6), lambda: model, SAMPLE)
+    assert (made.version, made.alias, made.reason) == ("2", "champion", "own")
+    assert versions(uri, space) == {"2": ("s-1 1", ["champion"])}
+    assert connect(uri).get_logged_model(first.model_id).status == "READY"
+    assert connect(uri).get_run(first.run_id).outputs.model_outputs[0].model_id == first.model_id
+    again = log_model(uri, store, store.trials()[1], lambda: pytest.fail("loaded"), SAMPLE)
+    assert (again.version, again.alias, again.reason) == ("2", "champion", "known")
+
+
+def test_a_resumed_study_replaces_its_challenger_and_spares_other_aliases_and_studies(
+    uri: str, space: str, started: Any
+) -> None:
+    model = small()
+    stores = [started(0.5, study="a"), started(0.4, study="b"), started(0.3, study="c")]
+    for store in stores:
+        log_model(uri, store, store.trials()[0], lambda: model, SAMPLE)
+    connect(uri).set_registered_model_alias(registered_name(space), "mine", "1")
+    made = log_model(uri, stores[1], end_trial(stores[1], uri, 1, 0.6), lambda: model, SAMPLE)
+    assert (made.version, made.alias, made.reason) == ("4", "champion", "better")
+    made = log_model(uri, stores[0], end_trial(stores[0], uri, 1, 0.55), lambda: model, SAMPLE)
+    assert (made.version, made.alias, made.reason) == ("5", "challenger", "not better")
+    assert versions(uri, space) == {
+        "1": ("a 0", ["mine"]),
+        "3": ("c 0", []),
+        "4": ("b 1", ["champion"]),
+        "5": ("a 1", ["challenger"]),
+    }
+
+
+def test_a_registration_that_was_cut_off_is_finished(uri: str, space: str, started: Any) -> None:
+    store, model, name = started(0.5), small(), registered_name(space)
+    log_model(uri, store, store.trials()[0], lambda: model, SAMPLE)
+    connect(uri).delete_registered_model_alias(name, "champion")
+    again = log_model(uri, store, store.trials()[0], lambda: pytest.fail("loaded"), SAMPLE)
+    assert (again.alias, again.reason) == ("champion", "no other")
+    better = end_trial(store, uri, 1, 0.6)
+    made = log_model(uri, store, better, lambda: model, SAMPLE, register=False)
+    client = connect(uri)
+    tags = {**client.get_logged_model(made.model_id).tags, "hpsearch.model_id": made.model_id}
+    location = client.get_logged_model(made.model_id).artifact_location
+    source = f"models:/{made.model_id}" if uri.startswith("http") else location
+    client.create_model_version(name, source, run_id=made.run_id, tags=tags, model_id=made.model_id)
+    again = log_model(uri, store, better, lambda: pytest.fail("loaded"), SAMPLE)
+    assert (again.version, again.alias, again.reason) == ("2", "champion", "own")
+    assert versions(uri, space) == {"2": ("s-1 1", ["champion"])}
+
+
+@ON_DISK
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ({"data": {"digest": ""}}, {"data": {"digest": ""}}, "better"),
+        ({"data": {"digest": None}}, {}, "better"),
+        ({}, {"data": {"digest": ""}}, "better"),
+        ({"data": {}}, {"data": {}, "fingerprint": "beef"}, "not comparable"),
+        ({"data": {}}, {"data": {}, "source_digest": "other"}, "not comparable"),
+        ({"data": {}, "source_digest": None}, {"data": {}, "source_digest": None}, "not comp"),
+        ({}, {"fingerprint": "beef", "source_digest": "other"}, "better"),
+    ],
+)
+def test_data_without_a_digest_is_compared_only_where_space_and_file_are_the_same(
+    uri: str, started: Any, first: Any, second: Any, reason: str
+) -> None:
+    model = small()
+    for name, value, more in [("a", 0.5, first), ("b", 0.6, second)]:
+        store = started(value, study=name, **({"source_digest": "file"} | more))
+        made = log_model(uri, store, store.trials()[0], lambda: model, SAMPLE)
+    assert (made.reason or "").startswith(reason)
+
+
+def test_test_metrics_that_were_missing_are_added_to_a_known_version(
+    uri: str, started: Any
+) -> None:
+    store, model = started(0.5), small()
+    trial = store.trials()[0]
+    log_model(uri, store, trial, lambda: model, SAMPLE)
+    for _ in range(2):
+        made = log_model(uri, store, trial, lambda: model, SAMPLE, metrics={"loss": 0.21})
+        assert made.reason == "known"
+    client = connect(uri)
+    logged = client.get_logged_model(made.model_id)
+    assert {each.key: each.value for each in logged.metrics} == {
+        "objective": 0.5,
+        "test.loss": 0.21,
+    }
+    assert client.get_run(made.run_id).data.metrics["test.loss"] == 0.21
+    assert len(client.get_metric_history(made.run_id, "test.loss")) == 1
+
+
+def test_a_model_is_logged_once_with_its_run_and_again_if_it_was_deleted(
+    uri: str, started: Any
+) -> None:
+    store, model = started(0.5), small()
+    trial = store.trials()[0]
+    first = log_model(uri, store, trial, lambda: model, SAMPLE, register=False)
+    again = log_model(uri, store, trial, lambda: pytest.fail("x"), SAMPLE, register=False)
+    best = log_model(uri, store, trial, lambda: pytest.fail("loaded"), SAMPLE)
+    assert first.model_id == again.model_id == best.model_id
+    assert best.alias == "champion"
+    connect(uri).delete_logged_model(first.model_id)
+    made = log_model(uri, store, trial, lambda: model, SAMPLE, register=False)
+    assert made.model_id != first.model_id
+
+
+@keras.saving.register_keras_serializable("hpsearch_tests")
+class Sum(keras.Model):
+    """A subclassed model, which has neither names nor shapes for its inputs."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, inputs: Any) -> Any:
+        made = self.dense(inputs[0] + inputs[1])
+        return [made, made + 1]
+
+
+PAIR = [np.ones((5, 4), "float32"), np.ones((5, 4), "float32")]
+
+
+@ON_DISK
+def test_a_subclassed_model_names_its_inputs_by_their_place(
+    uri: str, started: Any, tmp_path: Path
+) -> None:
+    import mlflow.artifacts
+    import mlflow.models
+
+    store, model = started(0.5), Sum()
+    made = log_model(uri, store, store.trials()[0], lambda: model, PAIR)
+    source = connect(uri).get_logged_model(made.model_id).artifact_location
+    folder = mlflow.artifacts.download_artifacts(source, dst_path=tmp_path, tracking_uri=uri)
+    signature = mlflow.models.Model.load(folder).signature
+    assert sorted(signature.inputs.input_names()) == ["input_0", "input_1"]
+    assert sorted(signature.outputs.input_names()) == ["output_0", "output_1"]
+
+
+def broken() -> Any:
+    raise AttributeError("no such layer at s3://me:hunter2@h")
+
+
+@ON_DISK
+@pytest.mark.parametrize(
+    ("load", "came"),
+    [
+        (Sum, "IndexError: "),
+        (broken, r"AttributeError: no such layer at s3://\*\*\*@h"),
+    ],
+)
+def test_a_model_that_cannot_be_described_is_a_tracking_error(
+    uri: str, started: Any, load: Any, came: str
+) -> None:
+    store = started(0.5)
+    with pytest.raises(TrackingError, match=f"trial 0 could not be made or described: {came}"):
+        log_model(uri, store, store.trials()[0], load, PAIR[:1])
+
+
+@ON_DISK
+def test_an_error_of_the_project_keeps_its_words(uri: str, started: Any) -> None:
+    def load() -> Any:
+        raise StudyError("The weights were not kept.")
+
+    store = started(0.5)
+    with pytest.raises(StudyError, match=r"^The weights were not kept\.$"):
+        log_model(uri, store, store.trials()[0], load, SAMPLE)
 
 
 def test_a_model_without_a_run_is_refused(tmp_path: Path) -> None:

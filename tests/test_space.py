@@ -743,6 +743,23 @@ def test_a_baseline_may_leave_labels_to_be_suggested() -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"maximize": "neg_mean_squared_error", "evaluate": print},
+        {"maximize": "val_neg_loss"},
+        {"maximize": "negative_error"},
+        {"minimize": "neg_accuracy"},
+        {"maximize": "error", "evaluate": print},
+        {"minimize": "accuracy", "evaluate": print},
+    ],
+)
+def test_a_negated_metric_and_a_score_of_ones_own_may_be_better_either_way(fields: Any) -> None:
+    fields = {"minimize": None, **fields}
+    metric = fields.get("maximize") or fields["minimize"]
+    assert Space(data=Data((X, Y)), model=net(), **fields).metric == metric
+
+
+@pytest.mark.parametrize(
     ("fields", "text"),
     [
         ({"minimize": None}, "needs exactly one of maximize= and minimize=, got maximize=None"),
@@ -754,6 +771,7 @@ def test_a_baseline_may_leave_labels_to_be_suggested() -> None:
         ({"maximize": "sparse_categorical_crossentropy"}, "looks for the worst model"),
         ({"minimize": "val_accuracy"}, "a larger accuracy is better. Write maximize='val_acc"),
         ({"minimize": "auc"}, "looks for the worst model"),
+        ({"maximize": "val_loss", "evaluate": print}, "Write minimize='val_loss'."),
         ({"keep": "first"}, "keep is 'best' or 'last' epoch, got 'first'."),
         ({"keep": choice(["best", "last"])}, "keep is 'best' or 'last' epoch"),
         ({"data": (X, Y)}, "Space(data=…) needs Data((x, y), …) or a recorded call, got tuple"),

@@ -21,8 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import StudyError
-from hpsearch.store import PARENT, Parcel, Store, check_name, studies
-from hpsearch.trial import Key, Outcome, Status, Trial
+from hpsearch.store import (
+    PARENT,
+    Parcel,
+    Store,
+    check_name,
+    json_without_passwords,
+    studies,
+    without_passwords,
+)
+from hpsearch.trial import Key, Outcome, Status, Trial, to_json
 
 
 def trial(number: int, attempt: int = 0, **more: object) -> Trial:
@@ -202,6 +210,45 @@ def test_the_outbox_hands_out_references_oldest_first_until_they_are_delivered(
     again.close()
 
 
+# Passwords
+
+
+def test_passwords_leave_every_uri() -> None:
+    text = "see postgresql+psycopg2://me:p%40ss@db:5/x, http://token@h and http://h:80/a@b"
+    assert without_passwords(text) == (
+        "see postgresql+psycopg2://***@db:5/x, http://***@h and http://h:80/a@b"
+    )
+
+
+@pytest.mark.parametrize(
+    "password", ["hunter2", "p@ss", "a/b", "a/b@c", "80s/x", "back\\slash", ""]
+)
+def test_a_password_leaves_whatever_signs_it_has(password: str) -> None:
+    assert without_passwords(f"x mysql://me:{password}@host/db") == "x mysql://***@host/db"
+    assert without_passwords(f"['mysql://me:{password}@host']") == "['mysql://***@host']"
+
+
+def test_json_without_passwords_differs_in_nothing_else() -> None:
+    item = {"a": ["s3://me:pw@h", 1.5, None, math.nan], "http://me:pw@h": {"b": True, "c": "x@y"}}
+    assert json.loads(json_without_passwords(item)) == {
+        "a": ["s3://***@h", 1.5, None, {"__float__": "nan"}],
+        "http://***@h": {"b": True, "c": "x@y"},
+    }
+    harmless = {"a": "http://h\nme@x", "über": [1e-9]}
+    assert json_without_passwords(harmless) == to_json(harmless)
+
+
+def test_an_error_is_stored_without_its_passwords(store: Store) -> None:
+    store.start(trial(0))
+    text = "OSError: s3://me:hunter2@h"
+    ended = store.end(outcome(0, status=Status.FAILED, error=text, traceback=f"At\n{text}"), 2.0)
+    assert ended is not None and ended.outcome is not None
+    assert ended.error == "OSError: s3://***@h"
+    assert ended.outcome.traceback == "At\nOSError: s3://***@h"
+    for file in store.folder.iterdir():
+        assert b"hunter2" not in file.read_bytes(), file
+
+
 # One driver, many readers
 
 
@@ -257,13 +304,52 @@ def test_studies_are_listed_with_the_last_written_first(tmp_path: Path) -> None:
     made = [Store.create(tmp_path, name, {}) for name in ("b", "a", "c")]
     (tmp_path / "empty").mkdir()
     for age, name in enumerate(["a", "c", "b"]):
-        for file in (tmp_path / name).glob("study.db*"):
-            os.utime(file, (1e9 - age, 1e9 - age))
+        os.utime(tmp_path / name / "lock", (1e9 - age, 1e9 - age))
     assert studies(tmp_path) == ["a", "c", "b"]
     made[0].start(trial(0))
     assert studies(tmp_path) == ["b", "a", "c"]
     for each in made:
         each.close()
+
+
+def test_reading_a_study_does_not_make_it_the_latest(tmp_path: Path) -> None:
+    for age, name in enumerate(["a", "b", "c"]):
+        Store.create(tmp_path, name, {}).close()
+        for file in (tmp_path / name).iterdir():
+            os.utime(file, (1e9 + age, 1e9 + age))
+    for _ in range(2):
+        assert studies(tmp_path) == ["c", "b", "a"]
+        for name in studies(tmp_path):
+            with Store.open(tmp_path, name, write=False) as reader:
+                assert reader.trials() == []
+    assert studies(tmp_path)[0] == "c"
+
+
+@pytest.mark.parametrize("change", ["open", "start", "end"])
+def test_the_study_that_is_run_is_the_latest(tmp_path: Path, change: str) -> None:
+    made = {name: Store.create(tmp_path, name, {}) for name in ("a", "b")}
+    made["a"].start(trial(0))
+    if change == "open":
+        made["a"].close()
+    for age, name in enumerate(["a", "b"]):
+        os.utime(tmp_path / name / "lock", (1e9 + age, 1e9 + age))
+    if change == "open":
+        made["a"] = Store.open(tmp_path, "a", write=True)
+    elif change == "start":
+        made["a"].start(trial(1))
+    else:
+        made["a"].end(outcome(0), 2.0)
+    assert studies(tmp_path) == ["a", "b"]
+    for each in made.values():
+        each.close()
+
+
+def test_a_study_without_its_lock_is_as_old_as_its_database(tmp_path: Path) -> None:
+    for age, name in enumerate(["a", "b"]):
+        Store.create(tmp_path, name, {}).close()
+        (tmp_path / name / "lock").unlink()
+        os.utime(tmp_path / name / "study.db", (1e9 - age, 1e9 - age))
+    assert studies(tmp_path) == ["a", "b"]
 
 
 def test_files_are_for_their_owner_only(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -222,7 +223,65 @@ def test_every_seed_is_set_for_the_model_and_the_data_alone_has_the_studys() -> 
     assert np.random.rand() == drawn[1]
 
 
+def test_a_trial_on_a_shuffled_dataset_does_not_depend_on_those_before_it() -> None:
+    import tensorflow as tf
+
+    @delayed
+    def load() -> Data:
+        train = tf.data.Dataset.from_tensor_slices((X[:72], Y[:72])).shuffle(72).batch(8)
+        return Data(train, validation=(X[72:], Y[72:]))
+
+    space = declared(data=load(), fit=Fit(epochs=2))
+    engine = KerasEngine(space, 3)
+    engine.compiled(Job(Key("check", 0), {}, 0))
+    run(space, engine=engine, seed=1)
+    uninterrupted = run(space, engine=engine, number=1, seed=2)
+    assert uninterrupted.status is Status.OK, uninterrupted.error
+    assert run(space, number=1, seed=2).history == uninterrupted.history
+
+
+def test_a_seed_may_have_more_than_32_bits() -> None:
+    space = declared(data=delayed(lambda: Data((X, Y), validation=Holdout(0.25)))())
+    outcome = run(space, engine=KerasEngine(space, study_seed=2**40 + 5))
+    assert outcome.status is Status.OK, outcome.error
+    set_seeds(2**32 + 7)
+    drawn = np.random.rand()
+    set_seeds(7)
+    assert np.random.rand() == drawn
+
+
 # What a space may give
+
+
+def test_a_callback_writes_into_the_folder_of_its_trial(folder: Path) -> None:
+    space = declared(fit=Fit(epochs=2, callbacks=[callbacks.CSVLogger(given.folder + "/log.csv")]))
+    outcome = run(space, folder=str(folder / "trials" / "0"))
+    assert outcome.status is Status.OK, outcome.error
+    log = folder / "trials" / "0" / "log.csv"
+    assert len(log.read_text().splitlines()) == 3
+    assert log.parent.stat().st_mode & 0o777 == 0o700
+    assert run(declared(), folder=str(folder / "trials" / "1")).status is Status.OK
+    assert not (folder / "trials" / "1").exists()  # nobody asked for it
+
+
+def test_what_is_built_outside_a_trial_writes_nowhere_near(folder: Path) -> None:
+    written: list[Path] = []
+
+    @delayed
+    def build(place: str) -> Any:
+        written.append(Path(place) / "note.txt")
+        written[-1].write_text("built")
+        return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
+
+    space = declared(model=build(given.folder))
+    engine = KerasEngine(space, 3)
+    job = Job(Key("study", 0), {}, 7)
+    model, _ = engine.compiled(job)
+    model.save(folder / "kept.keras")
+    engine.restored(job, str(folder / "kept.keras"), compiled=True)
+    assert [path.name for path in folder.iterdir()] == ["kept.keras"]
+    assert [path.read_text() for path in written] == ["built"] * 2
+    assert written[0].parent != written[1].parent
 
 
 def test_a_model_may_come_compiled() -> None:
@@ -240,6 +299,73 @@ def test_a_model_may_come_compiled() -> None:
     )
     outcome = run(space, {"model.rate": 0.1})
     assert outcome.status is Status.OK, outcome.error
+    assert len(outcome.history) == 2
+
+
+def own_error(y: Any, p: Any) -> Any:
+    return keras.ops.mean(keras.ops.abs(y - p))
+
+
+def test_a_later_phase_compiles_a_compiled_model_as_its_function_did() -> None:
+    seen: list[Any] = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            rate = round(float(self.model.optimizer.learning_rate), 3)
+            seen.append((type(self.model.optimizer).__name__, rate, sorted(logs)))
+            seen.append(self.model.get_compile_config()["loss_weights"])
+
+    @delayed
+    def build() -> Any:
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
+        optimizer = keras.optimizers.SGD(0.125)
+        model.compile(optimizer, own_error, loss_weights=[0.5], metrics=["mae", own_error])
+        return model
+
+    def keep(model: Any) -> None:
+        pass
+
+    watch = delayed(Watch)()
+    space = Space(
+        data=Data((X, X)),
+        model=build(),
+        fit=[
+            Fit(callbacks=[watch]),
+            Fit(prepare=keep, callbacks=[watch]),
+            Fit(optimizer=optimizers.Adam(0.25), callbacks=[watch]),
+            Fit(loss="mse", callbacks=[watch]),
+        ],
+        minimize="mae",
+        keep="last",
+    )
+    outcome = run(space)
+    assert outcome.status is Status.OK, outcome.traceback
+    names = ["loss", "mae", "own_error"]
+    assert seen[0::2] == [
+        ("SGD", 0.125, names),
+        ("SGD", 0.125, names),
+        ("Adam", 0.25, names),
+        ("Adam", 0.25, names),
+    ]
+    assert seen[1::2] == [[0.5]] * 4
+    last = outcome.history[-1]
+    assert last["loss"] != pytest.approx(0.5 * last["own_error"])  # it is that of the phase
+
+
+def test_a_compile_of_ones_own_gets_only_what_it_takes() -> None:
+    class Model(keras.Sequential):
+        def compile(self, optimizer: Any, loss: Any) -> None:
+            super().compile(optimizer, loss, jit_compile=False)
+
+    @delayed
+    def build() -> Any:
+        model = Model([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
+        model.compile("sgd", CLASSIFY)
+        return model
+
+    phases = [Fit(), Fit(optimizer=optimizers.Adam(0.1))]
+    outcome = run(Space(data=DATA, model=build(), fit=phases, minimize="val_loss"))
+    assert outcome.status is Status.OK, outcome.traceback
     assert len(outcome.history) == 2
 
 
@@ -522,6 +648,57 @@ def test_a_trial_that_is_told_to_stop_ends_there_with_what_it_has() -> None:
     assert outcome.status is Status.CANCELLED
     assert len(outcome.history) == 1
     assert outcome.metrics == outcome.history[0]
+
+
+def test_a_trial_that_is_told_to_stop_at_its_last_report_is_whole() -> None:
+    def at_its_end(event: Report) -> bool:
+        return event.epoch == 1 and event.fraction == 1
+
+    outcome = run(declared(), report=at_its_end)
+    assert outcome.status is Status.OK
+    assert outcome == dataclasses.replace(run(declared()), seconds=outcome.seconds)
+
+
+def test_the_last_report_is_known_where_an_earlier_phase_ended_early() -> None:
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.stop_training = True
+
+    seen: list[Report] = []
+
+    def report(event: Report) -> bool:
+        seen.append(event)
+        return event.epoch == 1 and event.fraction == 1
+
+    space = declared(fit=[Fit(epochs=9, callbacks=[delayed(Stop)()]), Fit(epochs=1)])
+    outcome = run(space, report=report)
+    assert (outcome.status, len(outcome.history)) == (Status.OK, 2)
+    assert [event.epochs for event in seen] == [10] * 3 + [2] * 3
+
+
+def test_a_deadline_at_the_last_report_of_a_trial_comes_too_late() -> None:
+    for epochs, late in ((1, False), (2, True)):
+        progress = Progress(
+            Key("s", 0),
+            metric="loss",
+            maximize=False,
+            keep_best=True,
+            epochs=epochs,
+            rows=0,
+            limits=Limits(deadline=-1.0),
+            report=lambda event: False,
+        )
+        assert progress.epoch_end({"loss": 2.0}, list) is late
+
+
+def test_a_loop_that_goes_on_after_its_planned_epochs_is_stopped() -> None:
+    def loop(model: Any, data: Any, report: Any) -> None:
+        for _ in range(5):
+            if report({"val_loss": 1.0}):
+                return
+
+    outcome = run(declared(train=loop, fit=Fit(epochs=1)), report=lambda event: True)
+    assert (outcome.status, len(outcome.history)) == (Status.CANCELLED, 2)
 
 
 def test_progress_counts_epochs_over_phases_and_knows_no_rows_where_there_are_none() -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .builder import Builder, where_raised
 from .construct import COMPILE, Construction, Memory
-from .data import Part, Parts, batches_of, digest, facts_of, resolve_parts, stratified
+from .data import (
+    Part,
+    Parts,
+    batches_of,
+    digest,
+    facts_of,
+    holds_dataset,
+    resolve_parts,
+    stratified,
+)
 from .make import Maker, Objects
 
 __all__ = [
@@ -19,6 +28,7 @@ __all__ = [
     "batches_of",
     "digest",
     "facts_of",
+    "holds_dataset",
     "resolve_parts",
     "stratified",
     "where_raised",

@@ -6,11 +6,15 @@ the phases of training, each built when asked for, so that every optimizer is ne
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
+import shutil
+import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, final
 
 from ..declare import plain_value
@@ -18,7 +22,7 @@ from ..errors import DataError
 from ..space import Fit, Holdout, Space
 from ..trial import Point
 from .builder import Builder
-from .data import Parts, batches_of, facts_of, resolve_parts
+from .data import Parts, batches_of, facts_of, holds_dataset, resolve_parts
 from .make import Maker, Objects
 
 __all__ = ["COMPILE", "Construction", "Memory"]
@@ -44,6 +48,8 @@ class Memory:
     """What delayed calls inside `data` have returned in this process, by their arguments.
 
     The last few results are kept: one for a fixed data set, more where its arguments are searched.
+    A dataset is made anew each time, and so is what comes of one: a shuffled ``tf.data.Dataset``
+    goes on from where the last trial left it, so that a trial would depend on those before it.
     """
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
@@ -63,18 +69,23 @@ class Memory:
             seeded()
             return function(*args, **kwargs)
 
+        if holds_dataset(args) or holds_dataset(kwargs):
+            return make()
         key = (id(function), _key(list(args)), _key(dict(kwargs)))
         return self._remembered(key, make, (function, args, kwargs))
 
     def parts(self, data: Any, seed: int) -> Parts:
-        """The split of a resolved `Data`, the same object for the same data."""
+        """The split of a resolved `Data`, the same object for the same arrays."""
         key = ("parts", _key({f.name: getattr(data, f.name) for f in fields(data)}), seed)
         found: Parts = self._remembered(key, lambda: resolve_parts(data, seed), data)
         return found
 
     def _remembered(self, key: tuple[Any, ...], make: Callable[[], Any], alive: Any) -> Any:
         if key not in self._results:
-            self._results[key] = (make(), alive)  # its makings are kept: their ids stay their own
+            made = make()
+            if holds_dataset(made):
+                return made
+            self._results[key] = (made, alive)  # its makings are kept: their ids stay their own
         self._results.move_to_end(key)
         while len(self._results) > self._most:
             self._results.popitem(last=False)
@@ -90,7 +101,8 @@ class Construction:
         point: a complete point of it.
         seed: the trial's seed.
         study_seed: the seed of the study, for data and splits.
-        folder: a folder of the trial's own.
+        folder: a folder of the trial's own, made when asked for; None: one that goes with this
+            process.
         memory: this process's memory of data.
         seeded: sets the seeds of Python, NumPy and Keras to the number it is given.
     """
@@ -102,7 +114,7 @@ class Construction:
         *,
         seed: int,
         study_seed: int,
-        folder: str,
+        folder: str | None,
         memory: Memory,
         seeded: Callable[[int], None],
     ) -> None:
@@ -112,19 +124,19 @@ class Construction:
         self._phase: int | None = None
         self._facts: dict[str, Callable[[], Any]] = {
             "seed": lambda: self._seed,
-            "folder": lambda: self._folder,
+            "folder": self._own_folder,
         }
 
     @functools.cached_property
     def data(self) -> Any:
-        """The data as declared, with its delayed calls made; remembered in this process."""
+        """The data as declared, with its delayed calls made; see `Memory` for what is made anew."""
         seeds = functools.partial(self._seeded, self._study_seed)
         remember = functools.partial(self._memory.call, seeds)
         return self.data_builder(Objects(remember)).build(self.space.data, "data")
 
     @functools.cached_property
     def parts(self) -> Parts:
-        """The data, split; remembered in this process."""
+        """The data, split; arrays are remembered in this process."""
         if not hasattr(self.data, "train"):
             return resolve_parts(self.data, self._study_seed)
         return self._memory.parts(self.data, self._study_seed)
@@ -170,10 +182,10 @@ class Construction:
         """Where phase `number` stands in the space."""
         return f"fit.{number}" if isinstance(self.space.fit, list | tuple) else "fit"
 
-    def epochs(self) -> int:
-        """The epochs of all phases."""
+    def epochs(self, first: int = 0) -> int:
+        """The epochs of all phases from number `first` on."""
         self._phase = None
-        return self._epochs()
+        return sum(self._phase_epochs(i) for i in range(first, len(self.space.phases)))
 
     def fact(self, name: str) -> Any:
         """Look up a fact of `given`.
@@ -186,6 +198,13 @@ class Construction:
                 f"given.{name} is known only after the data: it cannot stand inside it."
             )
         return self._facts[name]()
+
+    def _own_folder(self) -> str:
+        if self._folder is None:
+            self._folder = tempfile.mkdtemp(prefix="hpsearch-")
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._folder
 
     def _data_fact(self, name: str) -> Any:
         """Data is the same for every trial of a study, so its seed is the study's."""

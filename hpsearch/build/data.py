@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -18,7 +18,20 @@ import numpy as np
 from ..errors import DataError
 from ..space import Data, Holdout
 
-__all__ = ["Part", "Parts", "batches_of", "digest", "facts_of", "resolve_parts", "stratified"]
+__all__ = [
+    "Part",
+    "Parts",
+    "batches_of",
+    "digest",
+    "facts_of",
+    "holds_dataset",
+    "resolve_parts",
+    "stratified",
+]
+
+LONGEST_LIST = 100  # of datasets; a longer list is values
+NAMES = ("train", "validation", "test")
+SAMPLE = 1000  # rows that a digest reads, about
 
 
 @final
@@ -107,24 +120,70 @@ def facts_of(parts: Parts) -> dict[str, Callable[[], Any]]:
     }
 
 
-def digest(parts: Parts) -> dict[str, Any]:
-    """What to note of the data in a record: shapes, rows and a digest of a sample of the values."""
-    notes: dict[str, Any] = {}
+def digest(data: Any, parts: Parts) -> dict[str, Any]:
+    """What to note of the data in a record: rows and shapes of its parts, and a digest.
+
+    The digest is over a sample of the values before the split, and over how they are split but
+    not the seed of that: studies under two seeds have the same. It is "" where a part is a
+    dataset, whose values are not known without reading all of it.
+
+    Args:
+        data: the resolved `Data`.
+        parts: what `resolve_parts` made of it.
+    """
+    present = {name: getattr(parts, name) for name in NAMES if getattr(parts, name) is not None}
+    notes = {name: _noted(part) for name, part in present.items()}
+    if any(part.dataset for part in present.values()):
+        return {"digest": "", "parts": notes}
     sums = hashlib.sha256()
-    for name in ("train", "validation", "test"):
-        part = getattr(parts, name)
-        if part is None:
-            continue
-        note: dict[str, Any] = {"rows": part.rows}
-        if not part.dataset:
-            for key in ("x", "y"):
-                arrays = _leaves(getattr(part, key))
-                note[key] = [{"shape": list(a.shape), "dtype": str(a.dtype)} for a in arrays]
-                for array in arrays:
-                    step = max(1, len(array) // 1000)
-                    sums.update(np.ascontiguousarray(array[::step]).tobytes())
-        notes[name] = note
+    whole = Data(data) if isinstance(data, tuple) else data
+    for name in NAMES:
+        value = getattr(whole, name)
+        if isinstance(value, float):
+            value = Holdout(value, shuffle=False)  # which is the same split
+        if isinstance(value, Holdout):
+            how = (name, float(value.fraction), bool(value.shuffle), bool(value.stratify))
+            sums.update(repr(how).encode())
+        elif value is not None:
+            _add(sums, name, _part(value, name))
     return {"digest": sums.hexdigest()[:16], "parts": notes}
+
+
+def _noted(part: Part) -> dict[str, Any]:
+    note: dict[str, Any] = {"rows": part.rows}
+    if not part.dataset:
+        for key in ("x", "y"):
+            arrays = _leaves(getattr(part, key))
+            note[key] = [{"shape": list(a.shape), "dtype": str(a.dtype)} for a in arrays]
+    return note
+
+
+def _add(sums: Any, name: str, part: Part) -> None:
+    """Add a sample of the values of a part to a digest."""
+    for key in ("x", "y", "weight"):
+        for array in _leaves(getattr(part, key)):
+            sums.update(repr((name, key, array.shape, str(array.dtype))).encode())
+            rows = array[:: max(1, len(array) // SAMPLE)]
+            if rows.dtype.hasobject:  # whose bytes are addresses
+                sums.update(repr(rows.tolist()).encode())
+            else:
+                sums.update(np.ascontiguousarray(rows).tobytes())
+
+
+def holds_dataset(value: Any) -> bool:
+    """Whether this is, or has in its lists and dicts, something that is read anew each time."""
+    if isinstance(value, Part):
+        return value.dataset
+    if isinstance(value, Data | Parts):
+        return any(holds_dataset(getattr(value, name)) for name in NAMES)
+    if isinstance(value, Mapping):
+        return any(holds_dataset(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return len(value) <= LONGEST_LIST and any(holds_dataset(item) for item in value)
+    if isinstance(value, Iterator):
+        return True
+    plain = isinstance(value, type) or type(value).__module__ == "builtins"  # text, range, set
+    return not plain and _is_dataset(value)
 
 
 def _part(value: Any, name: str) -> Part:

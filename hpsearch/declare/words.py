@@ -135,7 +135,7 @@ class _Ladder(Word):
         return self.snap(low + share * (high - low))
 
     def check(self, value: Any) -> Any:
-        number = finite_number(value)
+        number = self.exact(finite_number(value))
         legal = f"a number from {self.low!r} to {self.high!r}"
         if self.step is not None:
             legal += f" in steps of {self.step!r}"
@@ -144,9 +144,17 @@ class _Ladder(Word):
         snapped = self.snap(number)
         if self.step is None:
             return float(number)
-        if not math.isclose(snapped, number, rel_tol=1e-9, abs_tol=1e-12):
+        if not self.near(snapped, number):
             raise PointError(f"{value!r} is not on the ladder of {self!r}: it takes {legal}.")
         return snapped
+
+    def exact(self, number: float | None) -> float | None:
+        """The number as this word compares it."""
+        return number
+
+    def near(self, rung: float, number: float) -> bool:
+        """Whether a number is this rung, but for what arithmetic lost."""
+        return math.isclose(rung, number, rel_tol=1e-9, abs_tol=1e-12)
 
 
 @final
@@ -204,6 +212,25 @@ class Integer(_Ladder):
                 "Zero has no logarithm: start at 1, or leave log out."
             )
         _check_step("integer", self)
+
+    def rungs(self) -> int:
+        return (self.high - self.low) // self.step + 1
+
+    def rung(self, k: int) -> int:
+        return self.low + k * self.step
+
+    def snap(self, number: float) -> int:
+        if not isinstance(number, int):
+            return int(super().snap(number))
+        k, over = divmod(number - self.low, self.step)  # a float has 53 bits, too few for some
+        k += 2 * over > self.step or (2 * over == self.step and k % 2)
+        return self.rung(min(max(k, 0), self.rungs() - 1))
+
+    def exact(self, number: float | None) -> float | None:
+        return int(number) if isinstance(number, float) and number.is_integer() else number
+
+    def near(self, rung: float, number: float) -> bool:
+        return rung == number if isinstance(number, int) else super().near(rung, number)
 
     def describe(self) -> dict[str, Any]:
         ends = {"word": "integer", "low": self.low, "high": self.high}

@@ -76,7 +76,7 @@ def data_section(
     for one in made_in_data:
         if id(one) not in direct:
             one.variable = layout.free("data" if one is code else one.name)
-            section.lines.append(f"keras.utils.set_random_seed({study_seed})")
+            section.lines.append(f"keras.utils.set_random_seed({study_seed % 2**32})")
             section.lines += layout.statements([one], [one])
     asked: dict[str, Any] = {}
     raw = {}
@@ -86,7 +86,7 @@ def data_section(
             continue
         source = _source_of(code, name, made.data)
         if isinstance(source, Made) and source.variable is None:
-            section.lines.append(f"keras.utils.set_random_seed({study_seed})")
+            section.lines.append(f"keras.utils.set_random_seed({study_seed % 2**32})")
         suffix = "" if name == "train" and _split(data) else f"_{name}"
         raw[name] = _unpacked(section, layout, source, value, suffix, asked)
     if asked:

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from ..build import COMPILE, Construction, Memory
 from ..space import Fit, Space
-from ..train import set_seeds, with_metric
+from ..train import compile_again, set_seeds, with_metric
 from ..trial import Point
 from .code import Code, Labelled, Noun, Text, plain
 from .layout import Layout
@@ -72,7 +72,7 @@ def plain_keras(
         checked,
         seed=seed,
         study_seed=study_seed,
-        folder=".",
+        folder=None,
         memory=Memory(),
         seeded=set_seeds,
     )
@@ -125,7 +125,8 @@ class _Script:
     def _facts(self) -> dict[str, Any]:
         train = self._data.train
         inputs = f"{train.x}.map(lambda *element: element[0])" if train.dataset else train.x
-        return {"seed": Text("SEED"), "train": Text(inputs)}
+        here = Labelled(".", "given.folder")
+        return {"seed": Text("SEED"), "train": Text(inputs), "folder": here}
 
     def _load(self) -> None:
         code = Code(
@@ -146,14 +147,21 @@ class _Script:
     def _compile(self, phase: Noun | None = None) -> list[str]:
         code = self._code()
         builder = self._made.builder(code)
-        arguments = {}
-        for name in COMPILE:
-            if phase is not None and phase.fields.get(name) is not None:
-                arguments[name] = phase.fields[name]
-            elif getattr(self._space, name) is not None:
-                arguments[name] = builder.build(getattr(self._space, name), name)
-        if not arguments:
+        fields = {} if phase is None else phase.fields
+        changes = {name: fields[name] for name in COMPILE if fields.get(name) is not None}
+        given = [name for name in COMPILE if getattr(self._space, name) is not None]
+        if not given and phase is not None:  # as its function compiled it
+            again = self._layout.text(compile_again)
+            return self._layout.call(again, [Text("model")], changes)
+        if not given:
             return []  # its function compiled it, or a loop of one's own needs no loss
+        arguments = {
+            name: changes[name]
+            if name in changes
+            else builder.build(getattr(self._space, name), name)
+            for name in COMPILE
+            if name in given or name in changes
+        }
         metrics = with_metric(arguments.get("metrics"), self._space)
         if metrics is not None:
             arguments["metrics"] = metrics
@@ -179,10 +187,10 @@ class _Script:
         lines: list[str] = []
         if phase.fields["prepare"] is not None:
             lines.append(f"{self._layout.text(phase.fields['prepare'])}(model)")
-        again = number and any(phase.fields[name] is not None for name in NOT_FIT)
-        compiled = self._compile(phase) if again else []
         inside = [value for name, value in phase.fields.items() if name != "prepare"]
         lines += self._layout.statements(code.made, inside)
+        again = any(phase.fields[name] is not None for name in NOT_FIT)
+        compiled = self._compile(phase) if again else []
         train = self._data.train
         arguments = self._fit_arguments(phase)
         args = [Text(train.x)] if train.dataset else [Text(train.x), Text(str(train.y))]

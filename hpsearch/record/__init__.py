@@ -5,10 +5,11 @@ it is used. What MLflow is told is plain data made in `content`; `projection` wr
 thread of `recorder`; `models` keeps the best models and the registry; `view` is how the page opens.
 """
 
-from hpsearch.record.content import Facts, Label, Settings, without_passwords
-from hpsearch.record.models import Champion, Registered, champion, log_model, registered_name
-from hpsearch.record.recorder import Recorder
-from hpsearch.record.tracking import check, tracking_uri, ui_command, ui_line
+from ..store import without_passwords
+from .content import Facts, Label, Settings, test_of
+from .models import Champion, Registered, champion, log_model, registered_name
+from .recorder import Recorder
+from .tracking import check, tracking_uri, ui_command, ui_line
 
 __all__ = [
     "Champion",
@@ -21,6 +22,7 @@ __all__ = [
     "check",
     "log_model",
     "registered_name",
+    "test_of",
     "tracking_uri",
     "ui_command",
     "ui_line",

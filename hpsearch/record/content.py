@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import getpass
 import io
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypedDict
 
-from hpsearch.trial import Outcome, Point, Status, Trial, finite, to_json
+from ..store import json_without_passwords, without_passwords
+from ..trial import Outcome, Point, Status, Trial, finite, to_json
 
 __all__ = [
     "Facts",
@@ -30,14 +29,14 @@ __all__ = [
     "parent_tags",
     "run_status",
     "source_tags",
+    "test_of",
     "trial_json",
     "trials_csv",
-    "without_passwords",
 ]
 
-_PARAM_LONGEST = 6000  # characters; MLflow 3.17 cuts longer ones without a word
-_TAG_LONGEST = 8000
-_KEY_LONGEST = 250
+PARAM_LONGEST = 6000  # characters; MLflow 3.17 cuts longer ones without a word
+TAG_LONGEST = 8000
+KEY_LONGEST = 250
 
 
 class Label(TypedDict, total=False):
@@ -68,9 +67,10 @@ class Settings(TypedDict, total=False):
         command: the command line, as text.
         labels: every parameter of the space, in its order.
         source: path of the space file.
+        source_digest: of the text of that file.
         description: the description of the space.
         versions: ``{"python": "3.11.9", "keras": ...}``.
-        test: test metrics of the best trial.
+        test: the metrics of trial number `tested` on the test data; see `test_of`.
         state: how the study ended, in a word such as ``"interrupted"``; without it "finished".
     """
 
@@ -85,21 +85,28 @@ class Settings(TypedDict, total=False):
     fingerprint: str
     labels: list[Label]
     source: str | None
+    source_digest: str | None
     description: Any
     data: Facts
     versions: dict[str, str]
     test: dict[str, float]
+    tested: int
     state: str
 
 
-def without_passwords(text: str) -> str:
-    """Return `text` with ``user:password@`` taken out of every URI in it."""
-    return re.sub(r"(?<=://)[^\s/@'\"]*@", "***@", text)
+def test_of(settings: Mapping[str, Any], number: int) -> dict[str, float]:
+    """The metrics of a trial on the test data; {} where that trial was not tested.
+
+    A study keeps those of one trial, which need not be the best any more.
+    """
+    if settings.get("tested") != number:
+        return {}
+    return dict(settings.get("test") or {})
 
 
 def legal(key: str) -> str:
     """Return `key` as MLflow accepts it for a parameter or metric; a legal one is unchanged."""
-    key = re.sub(r"[^\w\-. :/]", "_", key)[:_KEY_LONGEST]
+    key = re.sub(r"[^\w\-. :/]", "_", key)[:KEY_LONGEST]
     return "/".join(part if part.strip(".") else "_" for part in key.split("/"))
 
 
@@ -107,16 +114,13 @@ def child_name(study: str, trial: Trial) -> str:
     """The name of a trial's run: ``digits_mlp-3 #007``, and the baseline's name if it is one."""
     name = f"{study} #{trial.number:03d}"
     if trial.name:
-        name += f" {trial.name}"
+        name += f" {without_passwords(trial.name)}"
     return name + (f" (attempt {trial.attempt + 1})" if trial.attempt else "")
 
 
 def child_params(point: Point) -> dict[str, str]:
-    """Exactly the active labels; strings as themselves, everything else as JSON."""
-    return {
-        key: _cut(value if isinstance(value, str) else to_json(value), _PARAM_LONGEST)
-        for key, value in _legal_keys(point.items())
-    }
+    """Exactly the active labels; strings as themselves, everything else as JSON; no passwords."""
+    return {key: _cut(_written(value), PARAM_LONGEST) for key, value in _legal_keys(point.items())}
 
 
 def child_tags(study_id: str, space: str, trial: Trial) -> dict[str, str]:
@@ -131,13 +135,13 @@ def child_tags(study_id: str, space: str, trial: Trial) -> dict[str, str]:
         "hpsearch.state": trial.status.value,
     }
     if trial.name:
-        tags["hpsearch.name"] = _cut(trial.name, _TAG_LONGEST)
+        tags["hpsearch.name"] = _cut(without_passwords(trial.name), TAG_LONGEST)
     if trial.error:
-        tags["hpsearch.error"] = _cut(_first_line(without_passwords(trial.error)), _TAG_LONGEST)
+        tags["hpsearch.error"] = _cut(_first_line(without_passwords(trial.error)), TAG_LONGEST)
     if trial.outcome is not None:
         for key, value in trial.outcome.metrics.items():
             if not finite(value):
-                tags[f"hpsearch.not_finite.{legal(key)}"[:_KEY_LONGEST]] = repr(value)
+                tags[f"hpsearch.not_finite.{legal(key)}"[:KEY_LONGEST]] = repr(value)
     return tags
 
 
@@ -181,14 +185,7 @@ def run_status(status: Status) -> str:
 
 def trial_json(trial: Trial) -> str:
     """The whole trial, enough to read it back without the study store."""
-    outcome = trial.outcome
-    if outcome is not None:
-        outcome = replace(
-            outcome,
-            error=outcome.error and without_passwords(outcome.error),
-            traceback=outcome.traceback and without_passwords(outcome.traceback),
-        )
-    return to_json(replace(trial, outcome=outcome))
+    return json_without_passwords(trial)
 
 
 def parent_params(settings: Settings) -> dict[str, str]:
@@ -203,8 +200,13 @@ def parent_params(settings: Settings) -> dict[str, str]:
 
 
 def parent_tags(study_id: str, settings: Settings, state: str) -> dict[str, str]:
-    """The tags of the study's run, without its note."""
+    """The tags of the study's run, without its note.
+
+    Test metrics cannot be taken away from a run, so ``hpsearch.tested`` names their trial.
+    """
+    tested = settings.get("tested")
     return {
+        **({} if tested is None else {"hpsearch.tested": str(tested)}),
         "hpsearch.study_id": study_id,
         "hpsearch.space": settings.get("space", ""),
         "hpsearch.state": state,
@@ -222,7 +224,7 @@ def source_tags(settings: Settings) -> dict[str, str]:
     """Who ran what, in the tags in which MLflow's pages show it."""
     tags = {"mlflow.source.type": "LOCAL"}
     tags["mlflow.source.name"] = _cut(
-        without_passwords(settings.get("source") or "hpsearch"), _TAG_LONGEST
+        without_passwords(settings.get("source") or "hpsearch"), TAG_LONGEST
     )
     try:
         tags["mlflow.user"] = getpass.getuser()
@@ -246,12 +248,14 @@ def note(
     for each in baselines:
         came = _short(each.value) if each.status is Status.OK else each.status.value
         lines.append(f"Baseline {each.name!r}: {came} in trial {each.number}.")
-    lines += [f"Test {key}: {_short(value)}." for key, value in settings.get("test", {}).items()]
+    if best is not None:
+        test = test_of(settings, best.number)
+        lines += [f"Test {key}: {_short(value)}." for key, value in test.items()]
     if best is not None and best.point:
         lines += ["", "| parameter | best |", "|---|---|"]
         lines += [f"| {_cell(key)} | {_cell(_short(value))} |" for key, value in best.point.items()]
     lines += ["", *_about(settings, counts)]
-    return _cut(without_passwords("\n".join(lines)), _TAG_LONGEST)
+    return _cut(without_passwords("\n".join(lines)), TAG_LONGEST)
 
 
 def trials_csv(trials: Iterable[Trial], labels: Sequence[Label]) -> str:
@@ -267,11 +271,9 @@ def trials_csv(trials: Iterable[Trial], labels: Sequence[Label]) -> str:
     for trial in trials:
         row = [trial.number, trial.attempt, trial.status.value, trial.value, trial.seconds]
         row += [trial.started, trial.source, trial.name, trial.seed]
-        values = [
-            value if isinstance(value, str) else json.dumps(value) if key in trial.point else ""
-            for key, value in ((key, trial.point.get(key)) for key in columns)
-        ]
-        writer.writerow([*row, *values, trial.error and without_passwords(trial.error)])
+        values = [_written(trial.point[key]) if key in trial.point else "" for key in columns]
+        cells = [*row, *values, trial.error]
+        writer.writerow([without_passwords(c) if isinstance(c, str) else c for c in cells])
     return file.getvalue()
 
 
@@ -301,9 +303,13 @@ def _legal_keys(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         name, count = legal(key), 1
         while name in seen:
             count += 1
-            name = f"{legal(key)[: _KEY_LONGEST - 6]}_{count}"
+            name = f"{legal(key)[: KEY_LONGEST - 6]}_{count}"
         seen.add(name)
         yield name, value
+
+
+def _written(value: Any) -> str:
+    return without_passwords(value) if isinstance(value, str) else json_without_passwords(value)
 
 
 def _finite(numbers: Mapping[str, float | None]) -> dict[str, float]:

@@ -1,29 +1,33 @@
 """The best models of a study in MLflow: logged with their trial, registered, and read back.
 
 Everything goes through `MlflowClient`, so that no run of MLflow's fluent interface is opened, ended
-or left active. The registered model has the name of the space and one version per study; the alias
-``champion`` is given to a better model only.
+or left active. The registered model has the name of the space and one version per study, that of
+its best trial; the alias ``champion`` is given to a better model only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
-from hpsearch.errors import TrackingError
-from hpsearch.record import content
-from hpsearch.record.content import Settings
-from hpsearch.record.tracking import connect, explained, patient
-from hpsearch.store import Store
-from hpsearch.trial import Trial
+from ..errors import HpsearchError, TrackingError
+from ..store import Store, without_passwords
+from ..trial import Trial
+from . import content
+from .content import Settings
+from .tracking import PATIENT, connect, explained, first_line
 
 __all__ = ["Champion", "Registered", "champion", "log_model", "registered_name"]
+
+OURS = frozenset({"champion", "challenger"})
+"""The aliases that are given here; any other is someone's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,8 @@ class Registered:
         name, version, alias: in the registry; None where it was logged only. The alias is
             ``"champion"`` or ``"challenger"``.
         reason: why that alias: ``"no other"``, ``"better"``, ``"not better"``, ``"not
-            comparable"`` (another objective or other data than the champion's), ``"known"`` (the
-            version was there, and nothing was changed).
+            comparable"`` (another objective or other data than the champion's), ``"own"`` (the
+            champion was the study's own earlier version), ``"known"`` (the version was there).
     """
 
     model_id: str
@@ -81,7 +85,9 @@ def log_model(
 ) -> Registered:
     """Log the model of an ended trial whose run was delivered, and register it.
 
-    A second call for the same trial, of this study or of it resumed, changes nothing.
+    What was done before, for this study or before it was resumed, is not done again, but test
+    metrics that were missing are added. The study's version of an earlier trial is deleted, unless
+    someone has given it an alias of their own.
 
     Args:
         load: returns the uncompiled Keras model; called only if it has to be logged.
@@ -90,7 +96,8 @@ def log_model(
         metrics: its metrics on the test data; shown as ``test.accuracy`` and the like.
 
     Raises:
-        TrackingError: the trial's run is not in MLflow, or MLflow does not answer.
+        TrackingError: the trial's run is not in MLflow, the model cannot be made, described or
+            saved, or MLflow does not answer.
     """
     settings = cast(Settings, store.settings)
     run_id = store.run_ids().get((trial.number, trial.attempt))
@@ -100,21 +107,26 @@ def log_model(
             f"{store.name!r} has none yet. Call Recorder.flush first, and see Recorder.trouble."
         )
     facts = _facts(store, settings, trial)
-    client = connect(uri)
-    if register:
-        with patient(), explained(uri):
-            known = _known(client, facts, settings)
-        if known is not None:
-            return known
-    with tempfile.TemporaryDirectory(prefix="hpsearch-") as scratch:
-        folder = Path(scratch) / "model"
-        _save(load(), sample, folder)
-        with patient(), explained(uri):
-            model_id = _log(client, client.get_run(run_id), folder, facts)
-            client.log_batch(run_id, _metrics(trial, metrics or {}, run_id, model_id))
-            if not register:
-                return Registered(model_id, run_id)
-            return _register(client, run_id, model_id, settings, facts)
+    with PATIENT, explained(uri):
+        client = connect(uri)
+        run = client.get_run(run_id)
+        logged = _logged(client, run)
+    if logged is None:
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as scratch:
+            folder = Path(scratch) / "model"
+            with _described(trial):
+                _save(load(), sample, folder)
+            with PATIENT, explained(uri):
+                logged = client.get_logged_model(_log(client, run, folder, facts))
+    model_id: str = logged.model_id
+    there = {each.key for each in logged.metrics or ()}
+    missing = [m for m in _metrics(trial, metrics or {}, run_id, model_id) if m.key not in there]
+    with PATIENT, explained(uri):
+        if missing:
+            client.log_batch(run_id, missing)
+        if not register:
+            return Registered(model_id, run_id)
+        return _register(client, run_id, model_id, settings, facts)
 
 
 def champion(uri: str, space: str, folder: Path) -> Champion:
@@ -126,7 +138,7 @@ def champion(uri: str, space: str, folder: Path) -> Champion:
     from mlflow.exceptions import MlflowException
 
     name = registered_name(space)
-    with patient(), explained(uri):
+    with PATIENT, explained(uri):
         client = connect(uri)
         try:
             version = client.get_model_version_by_alias(name, "champion")
@@ -135,7 +147,7 @@ def champion(uri: str, space: str, folder: Path) -> Champion:
                 raise
             raise TrackingError(
                 f"The best model of a finished study is its space's champion, and {name!r} has "
-                f"none in {content.without_passwords(uri)}. Run `hpsearch run {space}` first."
+                f"none in {without_passwords(uri)}. Run `hpsearch run {space}` first."
             ) from error
         from mlflow.artifacts import download_artifacts
 
@@ -156,6 +168,7 @@ def _facts(store: Store, settings: Settings, trial: Trial) -> dict[str, str]:
         "hpsearch.objective": content.objective(settings),
         "hpsearch.data": str(settings.get("data", {}).get("digest") or ""),
         "hpsearch.fingerprint": settings.get("fingerprint", ""),
+        "hpsearch.source": settings.get("source_digest") or "",
     }
 
 
@@ -172,18 +185,33 @@ def _metrics(trial: Trial, more: Mapping[str, float], run_id: str, model_id: str
     ]
 
 
-def _known(client: Any, facts: Mapping[str, str], settings: Settings) -> Registered | None:
-    """The version that this trial has already."""
-    name = registered_name(settings.get("space", ""))
-    same = ("hpsearch.study_id", "hpsearch.number", "hpsearch.attempt")
-    quoted = name.replace("'", "\\'")
-    for each in client.search_model_versions(f"name = '{quoted}'"):
-        if all(each.tags.get(key) == facts[key] for key in same):
-            version = client.get_model_version(name, each.version)
-            alias = min(version.aliases, default=None)  # "champion" comes before "challenger"
-            model_id = version.tags["hpsearch.model_id"]
-            return Registered(model_id, version.run_id, name, str(each.version), alias, "known")
+def _logged(client: Any, run: Any) -> Any | None:
+    """The model that was logged with this run, and is still there."""
+    from mlflow.exceptions import MlflowException
+
+    for each in run.outputs.model_outputs if run.outputs else ():
+        try:
+            return client.get_logged_model(each.model_id)
+        except MlflowException as error:  # someone deleted it
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
     return None
+
+
+@contextlib.contextmanager
+def _described(trial: Trial) -> Iterator[None]:
+    """Turn what a user's model, Keras and MLflow raise while a model is saved into TrackingError."""
+    try:
+        yield
+    except HpsearchError:
+        raise
+    except Exception as error:  # the code of the user's layers runs here
+        raise TrackingError(
+            f"A model is logged with the shapes of its inputs and outputs, and that of trial "
+            f"{trial.number} could not be made or described: {first_line(error)}.\n"
+            "The search and its weights are kept; give the model plain arrays, or a dict or list "
+            "of them, as inputs and outputs."
+        ) from error
 
 
 def _save(model: Any, sample: Any, folder: Path) -> None:
@@ -235,17 +263,40 @@ def _register(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     holder = _alias(client, name, "champion")
-    version = client.create_model_version(
+    own = _versions(client, name, facts["hpsearch.study_id"])
+    known = next((each for each in own if _trial_of(each.tags) == _trial_of(facts)), None)
+    version = known or client.create_model_version(
         name,
         _source(client, model_id),
         run_id=run_id,
         tags={**facts, "hpsearch.model_id": model_id},
         model_id=model_id,
     )
+    number = str(version.version)
     reason = _compare(facts, None if holder is None else holder.tags)
-    alias = "champion" if reason in ("no other", "better") else "challenger"
-    client.set_registered_model_alias(name, alias, version.version)
-    return Registered(model_id, run_id, name, str(version.version), alias, reason)
+    if known and (reason not in ("no other", "own") or (holder and str(holder.version) == number)):
+        reason = "known"
+    if reason != "known":
+        given = "challenger" if reason.startswith("not") else "champion"
+        client.set_registered_model_alias(name, given, number)
+    for each in own:  # one version per study; this comes last, as it takes their aliases away
+        if str(each.version) != number and OURS.issuperset(each.aliases):
+            client.delete_model_version(name, each.version)
+    held = OURS.intersection(client.get_model_version(name, number).aliases)
+    alias = min(held, default=None)  # "champion" comes first
+    return Registered(model_id, run_id, name, number, alias, reason)
+
+
+def _versions(client: Any, name: str, study_id: str) -> list[Any]:
+    """The study's versions with their aliases, newest first; a search does not tell these."""
+    quoted = name.replace("'", "\\'")
+    found = client.search_model_versions(f"name = '{quoted}'")
+    own = [each.version for each in found if each.tags.get("hpsearch.study_id") == study_id]
+    return [client.get_model_version(name, version) for version in sorted(own, key=int)[::-1]]
+
+
+def _trial_of(tags: Mapping[str, str]) -> tuple[str | None, str | None]:
+    return tags.get("hpsearch.number"), tags.get("hpsearch.attempt")
 
 
 def _source(client: Any, model_id: str) -> str:
@@ -270,9 +321,12 @@ def _alias(client: Any, name: str, alias: str) -> Any | None:
 
 
 def _compare(new: Mapping[str, str], old: Mapping[str, str] | None) -> str:
+    """Why a new version is the champion or is not; see `Registered`."""
     if old is None:
         return "no other"
-    if any(new[key] != old.get(key) for key in ("hpsearch.objective", "hpsearch.data")):
+    if old.get("hpsearch.study_id") == new["hpsearch.study_id"]:
+        return "own"
+    if new["hpsearch.objective"] != old.get("hpsearch.objective") or not _same_data(new, old):
         return "not comparable"
     gain = float(new["hpsearch.value"]) - float(old["hpsearch.value"])
     if new["hpsearch.objective"].startswith("minimize"):
@@ -280,10 +334,24 @@ def _compare(new: Mapping[str, str], old: Mapping[str, str] | None) -> str:
     return "better" if gain > 0 else "not better"
 
 
+def _same_data(new: Mapping[str, str], old: Mapping[str, str]) -> bool:
+    """Whether two models were judged on the same data, as far as can be known.
+
+    A dataset has no digest, and neither has data that was not looked at. Then the space and the
+    text of its file must be the same, as these say where the data comes from.
+    """
+    if new["hpsearch.data"] and old.get("hpsearch.data"):
+        return new["hpsearch.data"] == old["hpsearch.data"]
+    return all(
+        new[key] and new[key] == old.get(key) for key in ("hpsearch.fingerprint", "hpsearch.source")
+    )
+
+
 def _in_and_out(model: Any, sample: Any) -> tuple[Any, Any]:
     """The first rows of the sample and what the model makes of them, as MLflow describes them.
 
-    MLflow describes arrays and dicts of arrays; those of a list go by Keras's names for them.
+    MLflow describes arrays and dicts of arrays; those of a list go by Keras's names for them, or by
+    their place in a subclassed model, which has no names: ``input_0``, ``output_1``.
     """
     import keras
     import numpy as np
@@ -291,10 +359,16 @@ def _in_and_out(model: Any, sample: Any) -> tuple[Any, Any]:
     inputs = keras.tree.map_structure(lambda part: np.asarray(part)[:2], sample)
     outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, model(inputs, training=False))
     if isinstance(inputs, list | tuple):
-        inputs = {part.name: array for part, array in zip(model.inputs, inputs, strict=True)}
+        names = [part.name for part in getattr(model, "inputs", None) or ()]
+        inputs = _named(names or [f"input_{i}" for i in range(len(inputs))], inputs)
     if isinstance(outputs, list | tuple):
-        outputs = dict(zip(model.output_names, outputs, strict=True))
+        names = list(getattr(model, "output_names", None) or ())
+        outputs = _named(names or [f"output_{i}" for i in range(len(outputs))], outputs)
     return inputs, outputs
+
+
+def _named(names: Sequence[str], arrays: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(names, arrays, strict=True))
 
 
 def _requirements() -> list[str]:

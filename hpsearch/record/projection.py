@@ -14,12 +14,12 @@ from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from hpsearch.record import content
-from hpsearch.record.content import Settings
-from hpsearch.record.tracking import open_experiment
-from hpsearch.record.view import share
-from hpsearch.store import PARENT, Parcel, Store
-from hpsearch.trial import Status, Trial, finite, to_json
+from ..store import PARENT, Parcel, Store, json_without_passwords, without_passwords
+from ..trial import Status, Trial, finite
+from . import content
+from .content import Settings
+from .tracking import open_experiment
+from .view import share
 
 __all__ = ["Epochs", "Projection"]
 
@@ -29,10 +29,10 @@ Epochs: TypeAlias = dict[int, tuple[float, dict[str, float]]]
 Pair: TypeAlias = tuple[int, int]
 """(number, attempt) of a trial, or `PARENT`."""
 
-_TELL = 5.0  # seconds between writes to the study's own run
-_PAGE = 500  # runs per search
-_METRICS = 900  # per request; MLflow takes 1000 metrics, 100 params and 100 tags
-_WORDS = 90
+TELL = 5.0  # seconds between writes to the study's own run
+PAGE = 500  # runs per search
+METRICS = 900  # per request; MLflow takes 1000 metrics, 100 params and 100 tags
+WORDS = 90
 
 
 class Projection:
@@ -76,7 +76,7 @@ class Projection:
     def __exit__(self, *_: object) -> None:
         # Also where a call has failed: what came before it need not be sent again.
         try:
-            if self._ended and (self.hurry or time.monotonic() - self._told >= _TELL):
+            if self._ended and (self.hurry or time.monotonic() - self._told >= TELL):
                 self._tell_parent()
                 self._done += self._ended
                 self._ended = {}
@@ -131,7 +131,7 @@ class Projection:
         self._write(run_id, "trial.json", content.trial_json(trial))
         if outcome.error:
             text = outcome.traceback or outcome.error
-            self._write(run_id, "error.txt", content.without_passwords(text))
+            self._write(run_id, "error.txt", without_passwords(text))
         self._client.set_terminated(run_id, content.run_status(outcome.status), ended)
         self._sent.pop(pair, None)
         self._homes.pop(run_id, None)
@@ -213,22 +213,30 @@ class Projection:
         }
         tags = content.parent_tags(self._store.id, settings, "running")
         tags["mlflow.note.content"] = self._note()
-        test = {f"test.{key}": value for key, value in settings.get("test", {}).items()}
+        self._batch(run_id, self._test_metrics(), params, tags)
+        self._client.update_run(run_id, status="RUNNING")
+        documents = {
+            "space.json": settings.get("description"),
+            "study.json": {"id": self._store.id, **settings},
+        }
+        for name, document in documents.items():
+            self._client.log_text(run_id, json_without_passwords(document), name)
+        source = settings.get("source")
+        if source and Path(source).is_file():
+            text = Path(source).read_text(encoding="utf-8", errors="replace")
+            self._client.log_text(run_id, without_passwords(text), Path(source).name)
+        self.link = share(self._client, self._experiment_id(), self._store.id, settings)
+
+    def _test_metrics(self) -> list[Any]:
+        """Those of the best trial, if it was tested: an earlier best's would be taken for them."""
+        best = self._best()
+        test = {} if best is None else content.test_of(self._settings, best.number)
         now = _ms(time.time())
-        metrics = [
-            self._metric(content.legal(key), value, now, 0)
+        return [
+            self._metric(content.legal(f"test.{key}"), value, now, 0)
             for key, value in test.items()
             if finite(value)
         ]
-        self._batch(run_id, metrics, params, tags)
-        self._client.update_run(run_id, status="RUNNING")
-        self._client.log_text(run_id, to_json(settings.get("description")), "space.json")
-        everything = content.without_passwords(to_json({"id": self._store.id, **settings}))
-        self._client.log_text(run_id, everything, "study.json")
-        source = settings.get("source")
-        if source and Path(source).is_file():
-            self._client.log_artifact(run_id, source)
-        self.link = share(self._client, self._experiment_id(), self._store.id, settings)
 
     def _finish(self, run_id: str) -> None:
         trials = self._store.trials()
@@ -251,10 +259,13 @@ class Projection:
         self._batch(self._parent(), metrics, {}, {"mlflow.note.content": self._note()})
 
     def _note(self) -> str:
-        best = self._store.best(self._settings.get("direction", "minimize"))
         baselines = [each for each in self._store.trials("baseline") if each.ended]
         counts = self._store.counts()
-        return content.note(self._settings, counts, best[0] if best else None, baselines)
+        return content.note(self._settings, counts, self._best(), baselines)
+
+    def _best(self) -> Trial | None:
+        found = self._store.best(self._settings.get("direction", "minimize"))
+        return found[0] if found else None
 
     # MLflow
 
@@ -299,7 +310,7 @@ class Projection:
             page = self._client.search_runs(
                 [self._experiment_id()],
                 f"tags.`hpsearch.study_id` = '{self._store.id}'",
-                max_results=_PAGE,
+                max_results=PAGE,
                 page_token=token,
             )
             yield list(page)
@@ -339,10 +350,10 @@ class Projection:
 
         some = [Param(key, value) for key, value in params.items()]
         words = [RunTag(key, value) for key, value in tags.items()]
-        parts = max(len(metrics) / _METRICS, len(some) / _WORDS, len(words) / _WORDS, 1)
+        parts = max(len(metrics) / METRICS, len(some) / WORDS, len(words) / WORDS, 1)
         for part in range(math.ceil(parts)):
-            few = slice(part * _WORDS, (part + 1) * _WORDS)
-            many = slice(part * _METRICS, (part + 1) * _METRICS)
+            few = slice(part * WORDS, (part + 1) * WORDS)
+            many = slice(part * METRICS, (part + 1) * METRICS)
             self._client.log_batch(run_id, metrics[many], some[few], words[few])
 
     @staticmethod
@@ -360,11 +371,11 @@ def _inputs(settings: Settings) -> list[Any]:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     dataset = Dataset(
-        name=str(data.get("name") or "data")[:500],
+        name=without_passwords(str(data.get("name") or "data"))[:500],
         digest=str(data.get("digest") or "unknown")[:36],
         source_type="code",
-        source=to_json({"space": settings.get("space", "")}),
-        profile=to_json(data.get("shapes", {})),
+        source=json_without_passwords({"space": settings.get("space", "")}),
+        profile=json_without_passwords(data.get("shapes", {})),
     )
     return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import threading
 import time
 
-from hpsearch.errors import HpsearchError
-from hpsearch.record.projection import Epochs, Projection
-from hpsearch.record.tracking import connect, explained, first_line, patient
-from hpsearch.store import PARENT, Parcel, Store
-from hpsearch.trial import Report, Status
+from ..errors import HpsearchError
+from ..store import PARENT, Parcel, Store
+from ..trial import Report, Status
+from .projection import Epochs, Projection
+from .tracking import PATIENT, connect, explained, first_line
 
 __all__ = ["Recorder"]
 
-_TICK = 0.25  # seconds between looks into the outbox
-_LONGEST_PAUSE = 60.0
+TICK = 0.25  # seconds between looks into the outbox
+LONGEST_PAUSE = 60.0
 
 
 class Recorder:
@@ -78,7 +78,7 @@ class Recorder:
             with self._done:
                 self._hurry.set()
                 self._wake.set()
-                self._done.wait(min(left, _LONGEST_PAUSE))
+                self._done.wait(min(left, LONGEST_PAUSE))
             if self._trouble is not None:  # where it fails at once, do not try without pause
                 self._stop.wait(max(0.0, min(0.5, end - time.monotonic())))
         return True
@@ -90,7 +90,7 @@ class Recorder:
         self._thread.join(timeout)
 
     def _work(self) -> None:
-        pause = _TICK
+        pause = TICK
         curves = time.monotonic()
         while not self._stop.is_set():
             if self._wake.wait(pause):
@@ -100,10 +100,10 @@ class Recorder:
                 if time.monotonic() - curves >= self._curves:
                     curves = time.monotonic()
                     self._running_curves()
-                pause = _TICK if self._trouble is None else 2.0
+                pause = TICK if self._trouble is None else 2.0
             except Exception as error:  # nothing of MLflow may hurt the search
                 self._trouble = _line(error)
-                pause = min(max(1.0, 2 * pause), _LONGEST_PAUSE)
+                pause = min(max(1.0, 2 * pause), LONGEST_PAUSE)
                 if self._projection is not None:
                     self._projection.doubt()
             with self._done:
@@ -116,7 +116,7 @@ class Recorder:
             self._trouble = None
         if not parcels or self._stop.is_set():
             return
-        with patient():
+        with PATIENT:
             if self._projection is None:
                 with explained(self._uri):
                     self._projection = Projection(self._store, self._uri, connect(self._uri))
@@ -161,7 +161,7 @@ class Recorder:
             return
         with self._guard:
             reports = {pair: dict(epochs) for pair, epochs in self._reports.items()}
-        with patient():
+        with PATIENT:
             for pair, epochs in reports.items():
                 projection.curve(pair, epochs)
 

@@ -8,29 +8,30 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 from urllib.parse import urlsplit
 
-from hpsearch.errors import TrackingError
-from hpsearch.record.content import Settings, without_passwords
+from ..errors import TrackingError
+from ..store import without_passwords
+from .content import Settings
 
 __all__ = [
+    "PATIENT",
     "artifact_root",
     "check",
     "connect",
     "explained",
     "first_line",
     "open_experiment",
-    "patient",
     "tracking_uri",
     "ui_command",
     "ui_line",
 ]
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_VARIABLES = {
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+VARIABLES = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; MLflow's own is 120
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own is 7: minutes for a server that is down
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -38,8 +39,38 @@ _VARIABLES = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_patience = threading.Lock()
-_inside: list[dict[str, str]] = []
+
+
+@final
+class Borrowed:
+    """Variables that stand in the environment as long as anyone, in any thread, is inside.
+
+    What the user has set holds, and what was added is gone after the last one has left.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._guard = threading.Lock()
+        self._inside = 0
+        self._added: list[str] = []
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._inside:
+                self._added = [key for key in self._variables if key not in os.environ]
+                os.environ.update({key: self._variables[key] for key in self._added})
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            self._inside -= 1
+            if not self._inside:
+                for key in self._added:
+                    os.environ.pop(key, None)
+
+
+# One for the process, as its environment is: MLflow reads the bounds on its calls there.
+PATIENT = Borrowed(VARIABLES)
 
 
 def tracking_uri(given: str | None = None, root: Path = Path("mlruns")) -> str:
@@ -68,7 +99,7 @@ def check(uri: str, experiment: str) -> None:
 
     Raises:
         TrackingError: an MLflow folder in the old file format, a server or database that does
-            not answer (after about 10 s), or an experiment that was deleted.
+            not answer (after at most about 20 s), or an experiment that was deleted.
     """
     _refuse_file_store(uri)
     if not experiment or len(experiment) > 500:
@@ -82,9 +113,8 @@ def check(uri: str, experiment: str) -> None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             return  # made by the recorder, while Keras is being imported: it takes seconds
-    with patient(MLFLOW_HTTP_REQUEST_TIMEOUT="4", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1"):
-        with explained(uri):
-            found = connect(uri).get_experiment_by_name(experiment)
+    with PATIENT, explained(uri):
+        found = connect(uri).get_experiment_by_name(experiment)
     if found is not None and found.lifecycle_stage != "active":
         raise TrackingError(
             f"MLflow refuses the name of a deleted experiment, and {experiment!r} is deleted in "
@@ -170,45 +200,18 @@ def _unanswered(error: Exception) -> bool:
     return "Max retries exceeded" in str(error)  # the words of urllib3, in MLflow's exception
 
 
-@contextlib.contextmanager
-def patient(**more: str) -> Iterator[None]:
-    """Bound how long MLflow's HTTP calls in this block take; what the user has set holds.
-
-    MLflow reads these bounds from the environment at each call, so they are set there while a
-    block runs (in any thread) and taken away after the last.
-    """
-    with _patience:
-        mine = {
-            key: value
-            for key, value in (_VARIABLES | more).items()
-            if key not in os.environ or any(key in outer for outer in _inside)
-        }
-        before = {key: os.environ[key] for key in mine if key in os.environ}
-        os.environ.update(mine)
-        _inside.append(mine)
-    try:
-        yield
-    finally:
-        with _patience:
-            _inside.remove(mine)
-            for key in mine:
-                if not any(key in outer for outer in _inside):
-                    os.environ.pop(key, None)
-                elif key in before:
-                    os.environ[key] = before[key]
-
-
 def ui_command(
     uri: str, host: str = "127.0.0.1", port: int = 5000
 ) -> tuple[list[str], dict[str, str]]:
     """Return the command that serves MLflow's pages and the variables to add to its environment.
 
-    One worker and no job runner: MLflow's own default is 13 processes.
+    One worker and no job runner: MLflow's own default is 13 processes. The URI is in a variable,
+    as every user of the machine can read the command line of a process.
 
     Raises:
         TrackingError: `host` is not this machine itself, or `uri` is a server, which has pages.
     """
-    if host not in _LOOPBACK:
+    if host not in LOOPBACK:
         raise TrackingError(
             f"The pages have no password, so they are served to this machine only; got {host!r}. "
             "Leave --host out, or run `mlflow server` behind a proxy with authentication."
@@ -219,11 +222,14 @@ def ui_command(
             "Open that address in a browser."
         )
     names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     command += ["--allowed-hosts", ",".join(names)]
     command += ["--cors-allowed-origins", ",".join(f"http://{name}" for name in names)]
-    return command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return command, {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
 
 
 def ui_line(uri: str) -> str:

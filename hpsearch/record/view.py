@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hpsearch.record.content import Settings, legal
+from .content import Settings, legal
 
 __all__ = ["share"]
 
-_PARAMS = 7  # columns that fit on a screen beside the others
-_LONGEST = 5000  # characters of an experiment's tag
+PARAMS = 7  # columns that fit on a screen beside the others
+LONGEST = 5000  # characters of an experiment's tag
 
 
 def share(client: Any, experiment_id: str, study_id: str, settings: Settings) -> str:
@@ -35,7 +35,7 @@ def _state(study_id: str, settings: Settings) -> str:
     columns = [_column("metrics", key) for key in dict.fromkeys(metrics)]
     params = [_column("params", legal(each["label"])) for each in settings.get("labels", [])]
     last = [_column("tags", "hpsearch.state")]
-    shown = _PARAMS
+    shown = PARAMS
     while True:
         selected = columns + params[:shown] + last
         state = {
@@ -46,7 +46,7 @@ def _state(study_id: str, settings: Settings) -> str:
             "viewMaximized": True,
         }
         text = json.dumps(state)
-        if len(text) <= _LONGEST or shown == 0:
+        if len(text) <= LONGEST or shown == 0:
             return text
         shown -= 1
 

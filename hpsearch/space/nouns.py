@@ -22,6 +22,7 @@ __all__ = ["Data", "Fit", "Holdout", "Space", "space_of"]
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 SMALLER_IS_BETTER = r"(^|_)(loss|error|mse|mae|rmse|mape|msle|crossentropy|hinge|divergence)$"
+NEGATED = r"(neg|negative)_"  # as scikit-learn names scores: larger is better again
 LARGER_IS_BETTER = r"(^|_)(accuracy|acc|auc|precision|recall|f1_score|mcc|r2_score)$"
 
 
@@ -46,6 +47,8 @@ class Holdout:
             raise SpaceError(
                 f"Holdout needs a fraction in (0, 1), got {self.fraction!r}. For a tenth: 0.1."
             )
+        if not isinstance(self.fraction, Expression):
+            object.__setattr__(self, "fraction", _as_written(self.fraction))
         if self.stratify is True and self.shuffle is False:
             raise SpaceError("Holdout(stratify=True) needs shuffle=True: it draws from each class.")
 
@@ -56,7 +59,9 @@ class Data:
     """What a model is trained, judged and finally tested on.
 
     Each part is ``(x, y)`` or ``(x, y, sample_weight)`` with arrays or dicts or lists of arrays of
-    n rows each, a ``tf.data.Dataset``, or a ``PyDataset``.
+    n rows each, a ``tf.data.Dataset``, or a ``PyDataset``. A dataset that draws (`shuffle`) comes
+    from a function made with `delayed`, which each trial calls under the study's seed; one that
+    stands in place goes on from trial to trial, so that a resumed search differs.
 
     Attributes:
         train: the training part.
@@ -77,6 +82,8 @@ class Data:
                 f"Data(validation=…) needs a fraction in (0, 1), got {part!r}. "
                 "For a tenth of the training rows: validation=0.1."
             )
+        if isinstance(part, numbers.Real):
+            object.__setattr__(self, "validation", _as_written(part))
         for name in ("train", "test"):
             value = getattr(self, name)
             if isinstance(value, numbers.Real | str) or (name == "train" and value is None):
@@ -97,8 +104,8 @@ class Data:
 class Fit:
     """One phase of training: the arguments of ``Model.fit`` but the data.
 
-    In a phase after the first, what is given of optimizer, loss and the like compiles the model
-    anew; `prepare` is called with the model before that (to unfreeze layers, say).
+    What a phase gives of optimizer and loss compiles the model anew, the rest as before; `prepare`
+    is called with the model before that (to unfreeze layers, say).
     """
 
     walked: ClassVar[bool] = True
@@ -257,6 +264,11 @@ def _fraction(value: Any) -> bool:
     return isinstance(value, numbers.Real) and 0 < float(value) < 1
 
 
+def _as_written(fraction: Any) -> float:
+    """As a float; NumPy's single-precision 0.2 is 0.2 as well, and not 0.20000000298."""
+    return float(str(fraction)) if hasattr(fraction, "dtype") else float(fraction)
+
+
 def _check_objective(space: Space) -> None:
     asked = [name for name in (space.maximize, space.minimize) if name is not None]
     if len(asked) != 1 or not isinstance(asked[0], str) or not asked[0]:
@@ -265,19 +277,27 @@ def _check_objective(space: Space) -> None:
             f"A space needs exactly one of maximize= and minimize=, got {got}. "
             "Name the metric: maximize='val_accuracy' or minimize='val_loss'."
         )
-    metric = asked[0].removeprefix("val_")
+    _check_direction(space, asked[0])
+    if not isinstance(space.keep, str) or space.keep not in ("best", "last"):
+        raise SpaceError(f"keep is 'best' or 'last' epoch, got {space.keep!r}.")
+
+
+def _check_direction(space: Space, name: str) -> None:
+    """Refuse what looks for the worst model, as far as a name tells which way is better."""
+    own_score = space.evaluate is not None and not name.startswith("val_")
+    metric = name.removeprefix("val_")
+    if own_score or re.match(NEGATED, metric):
+        return
     if space.maximize and re.search(SMALLER_IS_BETTER, metric):
         raise SpaceError(
-            f"maximize={asked[0]!r} looks for the worst model: a smaller {metric} is better. "
-            f"Write minimize={asked[0]!r}."
+            f"maximize={name!r} looks for the worst model: a smaller {metric} is better. "
+            f"Write minimize={name!r}."
         )
     if space.minimize and re.search(LARGER_IS_BETTER, metric):
         raise SpaceError(
-            f"minimize={asked[0]!r} looks for the worst model: a larger {metric} is better. "
-            f"Write maximize={asked[0]!r}."
+            f"minimize={name!r} looks for the worst model: a larger {metric} is better. "
+            f"Write maximize={name!r}."
         )
-    if not isinstance(space.keep, str) or space.keep not in ("best", "last"):
-        raise SpaceError(f"keep is 'best' or 'last' epoch, got {space.keep!r}.")
 
 
 def _check_parts(space: Space) -> None:

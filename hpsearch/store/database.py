@@ -13,14 +13,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpsearch.errors import StudyError
+from ..errors import StudyError
 
 __all__ = ["Database"]
 
-_APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
-_VERSION = 1
-_WAIT = 10.0  # seconds to wait for another connection's write
-_SCHEMA = """
+APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
+VERSION = 1
+WAIT = 10.0  # seconds to wait for another connection's write
+SCHEMA = """
 CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL);
 CREATE TABLE trials (
     number INTEGER NOT NULL,
@@ -91,6 +91,7 @@ class Database:
             if self._write:
                 self._take_lock()
             self._check()
+            self.remember(self.ended)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -104,7 +105,7 @@ class Database:
             connection = sqlite3.connect(
                 f"{self.file.absolute().as_uri()}?mode={mode}",
                 uri=True,
-                timeout=_WAIT,
+                timeout=WAIT,
                 isolation_level=None,  # transactions are written out, below
                 check_same_thread=False,  # `close` may come from another thread
             )
@@ -173,7 +174,9 @@ class Database:
     def remember(self, ended: int) -> None:
         """Write beside the database how many trials have ended, so that a loss is noticed.
 
-        SQLite drops whatever follows a damaged place in its write-ahead log without a word.
+        SQLite drops whatever follows a damaged place in its write-ahead log without a word. The
+        time of this file is also when the study was last run: nothing else tells, as readers
+        make and remove the journal files of the database.
         """
         self.ended = ended
         if self._lock is not None:
@@ -229,11 +232,11 @@ class Database:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN")
-            for statement in _SCHEMA.split(";\n"):
+            for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
             connection.execute("INSERT INTO study VALUES (?, ?)", (uuid.uuid4().hex, settings))
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
@@ -247,12 +250,12 @@ class Database:
         connection = self.connection()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application == _APPLICATION and version != _VERSION:
+        if application == APPLICATION and version != VERSION:
             raise StudyError(
-                f"This hpsearch reads studies of format {_VERSION}; {self.file} has format "
+                f"This hpsearch reads studies of format {VERSION}; {self.file} has format "
                 f"{version}. Use the version of hpsearch that made it, or start a new study."
             )
-        if application != _APPLICATION:
+        if application != APPLICATION:
             raise self._damaged("its header has no mark of a study")
         if self._write:
             found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]

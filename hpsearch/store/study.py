@@ -11,7 +11,6 @@ connection of its own, so that the logger never makes the driver wait for its re
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -19,17 +18,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hpsearch.errors import StudyError, nearest
-from hpsearch.store.database import Database
-from hpsearch.trial import Key, Outcome, Status, Trial, finite, from_json, to_json
+from ..errors import StudyError, nearest
+from ..trial import Key, Outcome, Status, Trial, finite, from_json, to_json
+from .database import Database
+from .passwords import without_passwords
 
 __all__ = ["PARENT", "Parcel", "Store", "check_name", "studies"]
 
 PARENT = (-1, -1)
 """Stands for the study itself where a trial's (number, attempt) is asked."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_COLUMNS = "number, attempt, status, started, ended, source, name, seed, point, outcome"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+COLUMNS = "number, attempt, status, started, ended, source, name, seed, point, outcome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def check_name(name: str) -> str:
         StudyError: it is not 1 to 100 of the letters a-z, digits, ``.``, ``_`` and ``-``,
             beginning with a letter or digit.
     """
-    if isinstance(name, str) and _NAME.fullmatch(name):
+    if isinstance(name, str) and NAME.fullmatch(name):
         return name
     came = ascii(name) if len(ascii(name)) <= 60 else f"{ascii(name)[:50]}... ({len(name)} long)"
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", str(name)).strip("-._")[:40]
@@ -159,9 +159,10 @@ class Store:
                     f"{trial.attempt + 1}, or take the next number."
                 ) from error
             _post(connection, "start", trial.number, trial.attempt)
+        self._database.remember(self._database.ended)
 
     def end(self, outcome: Outcome, ended: float) -> Trial | None:
-        """Commit the end of a running attempt and return the trial.
+        """Commit the end of a running attempt, its error without passwords; return the trial.
 
         Args:
             ended: seconds since the epoch (UTC).
@@ -171,6 +172,11 @@ class Store:
             the same end changes nothing.
         """
         number, attempt = outcome.key.number, outcome.key.attempt
+        outcome = replace(
+            outcome,
+            error=outcome.error and without_passwords(outcome.error),
+            traceback=outcome.traceback and without_passwords(outcome.traceback),
+        )
         value = outcome.value if finite(outcome.value) else None
         with self._database.transaction() as connection:
             changed = connection.execute(
@@ -188,7 +194,7 @@ class Store:
         """Every attempt at every trial (of this source), ordered by (number, attempt)."""
         with self._database.translated():
             rows = self._database.connection().execute(
-                f"SELECT {_COLUMNS} FROM trials WHERE ?1 IS NULL OR source = ?1"
+                f"SELECT {COLUMNS} FROM trials WHERE ?1 IS NULL OR source = ?1"
                 " ORDER BY number, attempt",
                 (source,),
             )
@@ -208,7 +214,7 @@ class Store:
             row = (
                 self._database.connection()
                 .execute(
-                    f"SELECT {_COLUMNS} FROM trials WHERE number = ? AND attempt = ?",
+                    f"SELECT {COLUMNS} FROM trials WHERE number = ? AND attempt = ?",
                     (number, attempt),
                 )
                 .fetchone()
@@ -225,7 +231,7 @@ class Store:
         order = {"maximize": "DESC", "minimize": "ASC"}[direction]
         with self._database.translated():
             rows = self._database.connection().execute(
-                f"SELECT {_COLUMNS} FROM trials WHERE status = 'ok' AND value IS NOT NULL"
+                f"SELECT {COLUMNS} FROM trials WHERE status = 'ok' AND value IS NOT NULL"
                 f" AND ended <= ? ORDER BY value {order}, number, attempt LIMIT ?",
                 (9e99 if until is None else until, count),
             )
@@ -279,17 +285,26 @@ class Store:
 
 
 def studies(root: Path) -> list[str]:
-    """The names of the studies in the folder `root`, the one that was last written to first."""
+    """The names of the studies in the folder `root`, the one that was last run first.
+
+    A study is run when it is made, opened for writing, and when a trial starts or ends. Reading it
+    changes nothing.
+    """
     found = []
     for file in Path(root).glob("*/study.db"):
-        # The write-ahead log is gone, or vanishes meanwhile, when no one has the study open.
-        times = []
-        for each in (file, file.with_name("study.db-wal")):
-            with contextlib.suppress(OSError):
-                times.append(each.stat().st_mtime_ns)
-        if times and _NAME.fullmatch(file.parent.name):
-            found.append((max(times), file.parent.name))
+        if NAME.fullmatch(file.parent.name):
+            found.append((_last_run(file), file.parent.name))
     return [name for _, name in sorted(found, reverse=True)]
+
+
+def _last_run(file: Path) -> int:
+    """When the study with this database was last run, in nanoseconds since the epoch."""
+    for each in (file.with_name("lock"), file):  # the lock may be deleted: see `Database`
+        try:
+            return each.stat().st_mtime_ns
+        except OSError:
+            continue
+    return 0
 
 
 def _post(connection: sqlite3.Connection, kind: str, number: int, attempt: int) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from .keras_engine import KerasEngine, ensure_built, set_seeds, with_metric
+from .compiling import compile_again, with_metric
+from .keras_engine import KerasEngine, ensure_built, set_seeds
 from .progress import REPORTS_PER_EPOCH, Progress
 
 __all__ = [
     "REPORTS_PER_EPOCH",
     "KerasEngine",
     "Progress",
+    "compile_again",
     "ensure_built",
     "set_seeds",
     "with_metric",

@@ -17,18 +17,19 @@ from ..build import Construction, Memory, Parts, where_raised
 from ..errors import BuildError, HpsearchError
 from ..space import Space
 from ..trial import Job, Outcome, Report, Status, Task, finite
+from .compiling import compile_again, with_metric
 from .progress import Progress, keras_callback
 
-__all__ = ["KerasEngine", "ensure_built", "failure", "sample_of", "set_seeds", "with_metric"]
+__all__ = ["KerasEngine", "ensure_built", "failure", "sample_of", "set_seeds"]
 
 OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OutOfMemoryError")
 
 
 def set_seeds(seed: int) -> None:
-    """Set the seeds of Python, NumPy and Keras's backend."""
+    """Set the seeds of Python, NumPy and Keras's backend; NumPy takes 32 bits of one."""
     import keras
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(int(seed) % 2**32)
 
 
 @final
@@ -48,8 +49,8 @@ class KerasEngine:
         """Run the jobs of a task one after another; `report` returns True to end one early."""
         return [self._outcome(task, job, report) for job in task.jobs]
 
-    def construction(self, job: Job, folder: str) -> Construction:
-        """The objects of one trial, each made when asked for."""
+    def construction(self, job: Job, folder: str | None = None) -> Construction:
+        """The objects of one trial, each made when asked for; see `Construction` for `folder`."""
         return Construction(
             self._space,
             job.point,
@@ -114,6 +115,7 @@ class KerasEngine:
     def _fit(self, model: Any, made: Construction, progress: Progress) -> None:
         parts = made.parts
         for number in range(len(self._space.phases)):
+            progress.planned(made.epochs(number))
             phase = made.phase(number)
             if phase.prepare is not None:
                 phase.prepare(model)
@@ -142,14 +144,13 @@ class KerasEngine:
 
     def _recompile(self, model: Any, made: Construction, phase: Any) -> None:
         """Compile for a phase: what it does not give is as in the space, but new."""
+        given = {name: getattr(phase, name) for name in ("optimizer", "loss")}
+        changes = {name: value for name, value in given.items() if value is not None}
         arguments = made.compile_arguments()
-        if not arguments:  # its function compiled it: the same again
-            fresh = type(model.optimizer).from_config(model.optimizer.get_config())
-            arguments = {"optimizer": fresh, "loss": model.loss}
-        for name in ("optimizer", "loss"):
-            if getattr(phase, name) is not None:
-                arguments[name] = getattr(phase, name)
-        model.compile(**self._with_metric(arguments))
+        if arguments:
+            model.compile(**self._with_metric(arguments | changes))
+        else:
+            compile_again(model, **changes)  # as its function compiled it
 
     def _with_metric(self, arguments: dict[str, Any]) -> dict[str, Any]:
         metrics = with_metric(arguments.get("metrics"), self._space)
@@ -228,7 +229,7 @@ class KerasEngine:
 
     def restored(self, job: Job, weights: str, *, compiled: bool) -> Any:
         """The model of a trial with its saved weights: rebuilt from its point, never unpickled."""
-        made = self.construction(job, ".")
+        made = self.construction(job)
         return self._restored(made, job, weights, compiled=compiled)
 
     def _restored(self, made: Construction, job: Job, weights: str, *, compiled: bool) -> Any:
@@ -245,42 +246,17 @@ class KerasEngine:
 
     def sample(self, job: Job) -> Any:
         """The first rows of the training inputs, as the model takes them."""
-        return sample_of(self.construction(job, ".").parts)
+        return sample_of(self.construction(job).parts)
 
     def compiled(self, job: Job) -> tuple[Any, Construction]:
         """The untrained, compiled model of a trial, and what it was made from."""
-        made = self.construction(job, ".")
+        made = self.construction(job)
         parts = made.parts
         set_seeds(job.seed)
         model = made.model()
         ensure_built(model, parts)
         self._compile(model, made)
         return model, made
-
-
-def with_metric(metrics: Any, space: Space) -> Any:
-    """Add the metric that the space searches for to those it gives, unless it is there already."""
-    name = space.metric.removeprefix("val_")
-    own_score = space.evaluate is not None and not space.metric.startswith("val_")
-    if name == "loss" or own_score or isinstance(metrics, dict) or not _is_metric(name):
-        return metrics
-    if metrics is None:
-        return [name]
-    names = [item if isinstance(item, str) else getattr(item, "name", None) for item in metrics]
-    if name in names or any(isinstance(item, list | tuple) for item in metrics):
-        return metrics
-    known = {"acc": "accuracy", "accuracy": "acc"}
-    return metrics if known.get(name) in names else [*metrics, name]
-
-
-def _is_metric(name: str) -> bool:
-    """Whether Keras knows a metric of this name; another may still come from the user's own."""
-    import keras
-
-    try:
-        return name in ("accuracy", "acc", "crossentropy", "ce") or bool(keras.metrics.get(name))
-    except ValueError:
-        return False
 
 
 def ensure_built(model: Any, parts: Parts) -> None:

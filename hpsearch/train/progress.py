@@ -24,7 +24,7 @@ class Progress:
         metric: the monitored metric.
         maximize: whether larger is better.
         keep_best: keep the weights of the best epoch rather than those of the last.
-        epochs: how many epochs there are at most, over all phases.
+        epochs: how many epochs there are at most, over all phases; see `planned`.
         rows: examples per epoch, 0 if not known.
         limits: what the trial may use.
         report: receives every report; returns True where the trial is to end now.
@@ -52,6 +52,10 @@ class Progress:
         self.stopped = False
         self.diverged: str | None = None
         self._best = math.inf
+
+    def planned(self, left: int) -> None:
+        """Say how many epochs are still to come, where an earlier phase ended before its last."""
+        self._epochs = len(self.history) + left
 
     @property
     def stopping(self) -> bool:
@@ -92,7 +96,9 @@ class Progress:
         if loss is not None and not math.isfinite(loss) and self.diverged is None:
             self.diverged = f"the training loss became {loss} in epoch {number + 1}"
         stop = self._report(Report(self._key, number, fraction, self._epochs, seen, metrics))
-        if stop or (self._ends is not None and time.monotonic() > self._ends):
+        late = self._ends is not None and time.monotonic() > self._ends
+        whole = fraction >= 1 and number + 1 == self._epochs  # nothing is left to be stopped
+        if (stop or late) and not whole:
             self.stopped = True
 
 

@@ -84,7 +84,8 @@ def bare(folder: Path, trials: int) -> float:
 
     client = MlflowClient(f"sqlite:///{folder.absolute()}/mlflow.db")
     found = client.get_experiment_by_name("bare")
-    experiment = found.experiment_id if found else client.create_experiment("bare")
+    place = (folder.absolute() / "bare").as_uri()  # MLflow's own choice is the working directory
+    experiment = found.experiment_id if found else client.create_experiment("bare", place)
     before = time.process_time()
     for number in range(trials):
         run = client.create_run(experiment).info.run_id

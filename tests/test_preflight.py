@@ -1,0 +1,235 @@
+"""What is found wrong with a space before any training, and what is tried to find it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hpsearch import Data, Fit, Space, choice, delayed, given, integer, maybe, uniform, when
+from hpsearch.cli.check import check_command
+from hpsearch.errors import BuildError, DataError
+from hpsearch.keras import Sequential, callbacks, layers, optimizers
+from hpsearch.preflight import Survey, covering, first_look, look, survey
+from hpsearch.space import space_of
+from hpsearch.train import KerasEngine
+
+X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
+Y = (X.sum(axis=1) > 0).astype("int64")
+
+
+def declared(**fields: Any) -> Space:
+    whole = {
+        "data": Data((X, Y), validation=0.25),
+        "model": Sequential([layers.Input((4,)), layers.Dense(2, activation="softmax")]),
+        "optimizer": optimizers.SGD(uniform(0.1, 1)),
+        "loss": "sparse_categorical_crossentropy",
+        "minimize": "val_loss",
+        **fields,
+    }
+    return Space(**whole)
+
+
+def looked(space: Space) -> Any:
+    return first_look(KerasEngine(space, 3), space, space.parameters)
+
+
+def surveyed(space: Space) -> Survey:
+    return survey(KerasEngine(space, 3), space, space.parameters)
+
+
+def broken(*args: Any) -> Any:
+    raise RuntimeError("no such thing")
+
+
+# What a trial is trained with
+
+
+@pytest.mark.parametrize(
+    ("fit", "place"),
+    [
+        (Fit(callbacks=[delayed(broken)()]), "fit.callbacks.broken: "),
+        ([Fit(), Fit(optimizer=delayed(broken)())], "fit.1.optimizer: "),
+        ([Fit(), Fit(class_weight={0: 1.0, 1: delayed(broken)(1)})], "fit.1.class_weight.1: "),
+    ],
+)
+def test_what_no_trial_can_be_trained_with_is_found_before_the_first(fit: Any, place: str) -> None:
+    space = declared(fit=fit)
+    with pytest.raises(BuildError, match="RuntimeError: no such thing") as caught:
+        looked(space)
+    assert str(caught.value).startswith(place)
+    assert "no such thing" in surveyed(space).failed[0][1]
+
+
+@pytest.mark.parametrize("where", ["callbacks", "optimizer", "class_weight"])
+def test_a_fact_that_the_data_cannot_supply_is_found_in_every_part_of_a_phase(where: str) -> None:
+    class Rows(keras.utils.PyDataset):
+        @property
+        def num_batches(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            return X[index * 4 : index * 4 + 4], Y[index * 4 : index * 4 + 4]
+
+    parts = {
+        "callbacks": [callbacks.EarlyStopping(patience=given.rows)],
+        "optimizer": optimizers.Adam(1 / given.rows),
+        "class_weight": {0: 1.0, 1: given.rows},
+    }
+    space = declared(data=Data(Rows(), validation=(X, Y)), fit=Fit(**{where: parts[where]}))
+    for check in (looked, surveyed):
+        with pytest.raises(DataError, match=r"given\.rows: a dataset does not"):
+            check(space)
+
+
+def test_the_model_is_not_prepared_and_nothing_is_trained(folder: Path) -> None:
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            raise AssertionError("nothing is trained")
+
+    logger = callbacks.CSVLogger(given.folder + "/log.csv")
+    space = declared(fit=[Fit(prepare=broken, callbacks=[delayed(Watch)(), logger])])
+    assert looked(space).params == 10
+    assert list(folder.iterdir()) == []
+
+
+def test_a_loop_of_ones_own_is_given_what_it_takes_and_no_more() -> None:
+    def with_fit(model: Any, data: Any, report: Any, fit: Any) -> None: ...
+
+    def without(model: Any, data: Any, report: Any) -> None: ...
+
+    fit = Fit(callbacks=[delayed(broken)()])
+    with pytest.raises(BuildError, match="no such thing"):
+        looked(declared(train=with_fit, fit=fit))
+    assert looked(declared(train=without, fit=fit)).params == 10
+
+
+def test_a_look_notes_the_data_as_it_was_before_the_split() -> None:
+    space, point = declared(), {"optimizer.learning_rate": 0.5}
+    about = look(KerasEngine(space, 3), space, point).data
+    assert about["digest"] == look(KerasEngine(space, 4), space, point).data["digest"] != ""
+    assert about["shapes"]["train"]["x"] == [{"shape": [30, 4], "dtype": "float32"}]
+    assert about["name"] == "data"
+
+
+# Which points are tried
+
+
+def covered(points: list[Any], label: str) -> set[Any]:
+    return {json.dumps(point[label]) for point in points if label in point}
+
+
+def test_the_points_take_every_option_and_both_ends() -> None:
+    kind = choice(["a", "b", "c"], name="kind")
+    words = {
+        "kind": kind,
+        "one": choice([1, 1.0, True]),
+        "x": uniform(0, 1),
+        "inside": when(kind == "c", integer(1, 9)),
+        "perhaps": maybe(uniform(2, 3)),
+    }
+    parameters = space_of(words)[0]
+    points = list(covering(parameters))
+    for label, parameter in parameters.items():
+        assert covered(points, label) == {json.dumps(end) for end in parameter.word.ends()}
+    assert len(points) < 12
+
+
+def test_values_that_are_legal_only_in_rare_company_are_tried_too() -> None:
+    a, b = choice(list("pqrstuvw"), name="a"), choice(list("pqrstuvw"), name="b")
+    words = {"a": a, "b": b}
+    rare = {("p", "w"), ("q", "v"), ("r", "u"), ("s", "t"), *(("t", x) for x in "pqrs")}
+    allowed = rare | {("u", "p"), ("v", "p"), ("w", "p")}
+    parameters = space_of(words, [lambda point: (point["a"], point["b"]) in allowed])[0]
+    points = list(covering(parameters))
+    assert covered(points, "a") == covered(points, "b") == {json.dumps(x) for x in "pqrstuvw"}
+    assert all((point["a"], point["b"]) in allowed for point in points)
+
+
+def test_values_that_no_legal_point_has_are_named() -> None:
+    width = choice([2, 4, 8], name="width")
+    space = declared(
+        model=Sequential([layers.Input((4,)), layers.Dense(width), layers.Dense(2)]),
+        require=[width < 8],
+    )
+    found = surveyed(space)
+    assert found.uncovered == [("width", 8)]
+    assert sorted(item.point["width"] for item in found.looks) == [2, 4]
+    assert (found.dead, found.failed) == ([], [])
+
+
+def test_a_label_that_is_never_active_is_dead_and_not_uncovered() -> None:
+    width = choice([2, 4], name="width")
+    never = when((width == 2) & (width == 4), layers.Dropout(uniform(0, 0.5)))
+    space = declared(model=Sequential([layers.Dense(width), never, layers.Dense(2)]))
+    found = surveyed(space)
+    assert (found.dead, found.uncovered) == (["model.dropout.rate"], [])
+
+
+def test_what_is_left_out_of_many_is_named() -> None:
+    parameters = space_of({"x": choice(list(range(300)))})[0]
+    points = list(covering(parameters))
+    assert len(points) == 200
+    draw = random.Random(0)
+    fixed = parameters.with_fixed({"x": draw.randrange(300)})
+    assert list(covering(fixed)) == []
+
+
+SPACE = """
+from hpsearch import Data, Space, choice
+from hpsearch.keras import Sequential, layers
+import numpy as np
+
+x = np.ones((20, 3), "float32")
+width = choice([2, 4, {last}], name="width")
+space = Space(
+    data=Data((x, x[:, 0]), validation=0.25),
+    model=Sequential([layers.Dense(width), layers.Dense(1)]),
+    loss="mse",
+    minimize="val_loss",
+    require=[width < {limit}],
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "limit", "code", "texts", "uncovered"),
+    [
+        (8, 9, 0, ["3 points take every option and both ends of every range: 11 to 41"], []),
+        (
+            8,
+            8,
+            0,
+            [
+                "2 points take the options and ends that were reached: 11 to 21 weights.",
+                "Not tried, no legal point found in time: width = 8.",
+            ],
+            [{"label": "width", "value": 8}],
+        ),
+        (-1, 8, 1, ["3 points take every option", "of which 2 can be built: 11 to 21"], []),
+    ],
+)
+def test_check_says_plainly_what_it_tried(
+    folder: Path,
+    capfd: pytest.CaptureFixture[str],
+    last: int,
+    limit: int,
+    code: int,
+    texts: list[str],
+    uncovered: Any,
+) -> None:
+    Path("s.py").write_text(SPACE.format(last=last, limit=limit))
+    ended = CliRunner().invoke(check_command, ["s.py"])
+    assert ended.exit_code == code, ended.output
+    for text in texts:
+        assert text in ended.output
+    capfd.readouterr()
+    CliRunner().invoke(check_command, ["s.py", "--json"])
+    found = json.loads(capfd.readouterr().out)  # `only_json` writes to the real standard output
+    assert found["uncovered"] == uncovered
