@@ -79,7 +79,7 @@ def look(engine: KerasEngine, space: Space, point: Point) -> Look:
     try:
         model, made = engine.compiled(job)
         names = _reported(model, made.parts, space, made)
-        _build_training(made)
+        _build_training(made, names)
     except HpsearchError:
         raise
     except Exception as error:
@@ -242,13 +242,24 @@ def _missing(
     ]
 
 
-def _build_training(made: Construction) -> None:
+def _build_training(made: Construction, names: tuple[str, ...] | None) -> None:
     """Build what a trial is trained with, and use none of it: phases, a loop of one's own."""
     phases = len(made.space.phases)
     if made.space.train is not None:
         phases = int("fit" in inspect.signature(made.function("train")).parameters)
     for number in range(phases):
-        made.phase(number)
+        for callback in made.phase(number).callbacks or ():
+            _check_monitor(callback, names)
+
+
+def _check_monitor(callback: Any, names: tuple[str, ...] | None) -> None:
+    """Refuse a callback that waits for a metric that no epoch reports; Keras would fail or ignore it."""
+    monitor = getattr(callback, "monitor", None)
+    if isinstance(monitor, str) and names is not None and monitor not in (*names, "learning_rate"):
+        raise BuildError(
+            f"{type(callback).__name__} monitors {monitor!r}, which no trial reports. "
+            f"{nearest(monitor, names)}"
+        )
 
 
 def _reported(model: Any, parts: Parts, space: Space, made: Any) -> tuple[str, ...] | None:
@@ -277,4 +288,5 @@ def _first_batch(part: Part) -> Part:
 def _why_missing(space: Space, parts: Parts) -> str:
     if space.metric.startswith("val_") and parts.validation is None:
         return " There is no validation part: write Data(…, validation=0.2)."
-    return ""
+    name = space.metric.removeprefix("val_")
+    return f" Name {name!r} in metrics=[…], or return it from evaluate=."

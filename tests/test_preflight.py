@@ -67,6 +67,15 @@ def test_what_no_trial_can_be_trained_with_is_found_before_the_first(fit: Any, p
     assert "no such thing" in surveyed(space).failed[0][1]
 
 
+def test_a_callback_that_waits_for_what_no_epoch_reports_is_found_before_the_first() -> None:
+    space = declared(fit=Fit(callbacks=[callbacks.EarlyStopping(monitor="val_los", mode="min")]))
+    with pytest.raises(
+        BuildError, match="EarlyStopping monitors 'val_los', which no trial reports"
+    ):
+        looked(space)
+    looked(declared(fit=Fit(callbacks=[callbacks.EarlyStopping(patience=3)])))
+
+
 @pytest.mark.parametrize("where", ["callbacks", "optimizer", "class_weight"])
 def test_a_fact_that_the_data_cannot_supply_is_found_in_every_part_of_a_phase(where: str) -> None:
     class Rows(keras.utils.PyDataset):

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import runpy
 import shutil
 import socket
 import sqlite3
@@ -750,3 +751,18 @@ def test_the_pages_are_served_to_this_machine_only() -> None:
         ui_command("http://server", port=5001)
     assert ui_line("sqlite:////a b/m.db") == "mlflow ui --backend-store-uri 'sqlite:////a b/m.db'"
     assert ui_line("http://me:pw@server") == "http://***@server"
+
+
+def test_the_benchmark_leaves_nothing_in_the_working_directory(
+    tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Path(__file__).parent.parent / "scripts" / "bench" / "overhead.py"
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    assert runpy.run_path(str(script))["bare"](tmp_path, 2) > 0
+    assert list(here.iterdir()) == []
+    found = connect(f"sqlite:///{tmp_path}/mlflow.db").get_experiment_by_name("bare")
+    assert found.artifact_location.startswith(tmp_path.as_uri())
+    assert not found.artifact_location.startswith(here.as_uri())

@@ -1025,3 +1025,24 @@ def test_a_space_works_from_a_script_standard_input_a_command_a_cell_and_a_promp
         printed.add(done.stdout)
     assert len(printed) == 1
     assert printed.pop().startswith("model.0 model.1.times model.1.0.net.0 ")
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Space(epochs=5), "Space has no argument 'epochs'. It belongs in Fit: "),
+        (
+            lambda: Fit(validation_split=0.2),
+            "Fit has no argument 'validation_split'. It belongs in Data",
+        ),
+        (lambda: Fit(epoch=3), "Fit has no argument 'epoch'. Did you mean 'epochs'"),
+        (
+            lambda: Data((1, 2), valid=0.1),
+            "Data has no argument 'valid'. Did you mean 'validation'",
+        ),
+        (lambda: Space(objective="val_loss"), "Name a metric: maximize='val_accuracy'"),
+    ],
+)
+def test_an_argument_in_the_wrong_place_is_told_where_it_belongs(make: Any, text: str) -> None:
+    with pytest.raises(SpaceError, match=re.escape(text)):
+        make()

@@ -199,7 +199,7 @@ class Expression:
         self._refuse("`round()` (give the word a `step`)")
 
     def __format__(self, spec: str) -> str:
-        self._refuse("an f-string")
+        self._refuse("an f-string (or a live Keras object: take it from hpsearch.keras)")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -244,7 +244,7 @@ class Driver:
         return Task(
             (Job(key, trial.point, trial.seed),),
             limits=limits,
-            folder=str(folder / "trials" / str(trial.number)),
+            folder=str(folder / "trials" / f"{trial.number}-{trial.attempt}"),
             bar=self._bar() if keep else None,
             model=str(model_file(folder, trial)) if keep else None,
         )

@@ -133,7 +133,7 @@ class Session:
     def _run_test(self, trial: Trial, model: str) -> Outcome:
         key = Key(self.store.name, trial.number, trial.attempt)
         job = Job(key, trial.point, trial.seed)
-        folder = str(self.store.folder / "trials" / str(trial.number))
+        folder = str(self.store.folder / "trials" / f"{trial.number}-{trial.attempt}")
         task = Task((job,), purpose="test", folder=folder, model=model)
         return self.engine.run(task, lambda report: False)[0]
 
