@@ -59,13 +59,34 @@ class Winner:
         Raises:
             DataError: if the model does not take inputs like these.
         """
+        inputs = self._arranged(x)
         try:
-            return self.model.predict(x, verbose=0)
+            return self.model.predict(inputs, verbose=0)
         except (ValueError, TypeError) as error:
             raise DataError(
                 f"The model does not take these inputs: {_first_line(error)} "
                 f"It takes {getattr(self.model, 'input_shape', 'other shapes')}."
             ) from error
+
+    def _arranged(self, x: Any) -> Any:
+        """Named arrays as the model takes them: by name, or for a list of inputs in their order.
+
+        Raises:
+            DataError: if there are not as many as the model has inputs.
+        """
+        wanted = getattr(self.model, "input", None)
+        if not isinstance(x, dict) or wanted is None or isinstance(wanted, dict):
+            return x
+        inputs = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
+        if len(x) != len(inputs):
+            raise DataError(
+                f"The file has the arrays {', '.join(x)}, and the model takes "
+                f"{_inputs_text(self.model)}. Give one array for each input."
+            )
+        names = [_name(tensor) for tensor in inputs]
+        by_name = set(names) == set(x)
+        ordered = [x[name] for name in names] if by_name else list(x.values())
+        return ordered if isinstance(wanted, list | tuple) else ordered[0]
 
     def score(self, x: Any, y: Any) -> dict[str, float]:
         """The loss and metrics that the space names.
@@ -78,11 +99,23 @@ class Winner:
                 "Scores need the champion's study, which is not in this folder, or was made with "
                 "another version of the space. Predict without y, or give --folder."
             )
+        inputs = self._arranged(x)
         try:
-            found = self.model.evaluate(x, y, verbose=0, return_dict=True)
+            found = self.model.evaluate(inputs, y, verbose=0, return_dict=True)
         except (ValueError, TypeError) as error:
             raise DataError(f"The model cannot score these arrays: {_first_line(error)}") from error
         return {name: float(value) for name, value in found.items()}
+
+
+def _name(tensor: Any) -> str:
+    """The name of an input: that of its layer; Keras 3.15 gives the tensor itself a number."""
+    history = getattr(tensor, "_keras_history", None)
+    return str(getattr(getattr(history, "operation", tensor), "name", "x"))
+
+
+def _inputs_text(model: Any) -> str:
+    names = ", ".join(_name(tensor) for tensor in getattr(model, "inputs", None) or ())
+    return f"{names or 'other inputs'}, of shapes {getattr(model, 'input_shape', 'unknown')}"
 
 
 def load_safely(file: Path) -> Any:
@@ -149,8 +182,11 @@ def read_inputs(file: Path) -> tuple[Any, Any]:
         if not isinstance(found, np.lib.npyio.NpzFile):
             return found, None
         arrays = {name: found[name] for name in found.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file.name} is not a .npy or .npz file of numbers: {error}.") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):  # numpy's text speaks of pickles
+        raise DataError(
+            f"{file.name} is not a .npy or .npz file of numbers. "
+            "Write one with numpy.save(file, x) or numpy.savez(file, x=x, y=y)."
+        ) from None
     y = arrays.pop("y", None)
     if "x" in arrays:
         return arrays["x"], y

@@ -39,6 +39,7 @@ def best_command(
     study: str | None, save: Path | None, code: bool, as_json: bool, folder: Path
 ) -> None:
     """Show the best trial of STUDY, by default the latest."""
+    from ..record import test_of
     from ..study import best_of, value_text
     from ..trial import finite
     from .tables import metrics_text, point_lines
@@ -48,7 +49,7 @@ def best_command(
     if best is None:
         click.echo(f"Error: No trial of {name} has succeeded. See: hpsearch show {name}", err=True)
         raise click.exceptions.Exit(NO_SUCCESS)
-    test = settings.get("test", {}) if settings.get("tested") == best.number else {}
+    test = test_of(settings, best.number)
     if code:
         with only_json(True) as out:
             out(_code(settings, best, folder))
@@ -58,8 +59,8 @@ def best_command(
     if as_json:
         run_id = runs.get((best.number, best.attempt))
         found = {"number": best.number, "value": best.value, "point": best.point}
-        test = {key: value if finite(value) else None for key, value in test.items()}
-        click.echo(json.dumps({"study": name, **found, "run_id": run_id, "test": test}))
+        scores = {key: value if finite(value) else None for key, value in test.items()}
+        click.echo(json.dumps({"study": name, **found, "run_id": run_id, "test": scores}))
         return
     click.echo(f"{name}: {settings['metric']} {value_text(best.value)} in trial {best.number}")
     for line in point_lines(best.point):

@@ -102,6 +102,7 @@ def show_command(
 
 
 def _show_study(name: str, settings: dict[str, Any], trials: list[Any], every: bool) -> None:
+    from ..record import test_of
     from ..study import best_of, value_text
     from .tables import metrics_text, point_lines, print_table, trial_row
 
@@ -115,10 +116,8 @@ def _show_study(name: str, settings: dict[str, Any], trials: list[Any], every: b
         click.echo(f"Best: {value_text(best.value)} in trial {best.number}")
         for line in point_lines(best.point):
             click.echo(f"  {line}")
-    if settings.get("test"):
-        click.echo(
-            f"On the test data (trial {settings['tested']}): {metrics_text(settings['test'])}"
-        )
+    if best is not None and (tested := test_of(settings, best.number)):
+        click.echo(f"On the test data: {metrics_text(tested)}")
     sign = -1 if maximize else 1
     ranked = sorted(trials, key=lambda t: (t.value is None, sign * (t.value or 0), t.number))
     shown = ranked if every else ranked[:20]

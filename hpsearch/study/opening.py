@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from typing import Any, final
 
 from ..errors import StudyError
 from ..execute import Engine
-from ..store import Store, check_name, studies
+from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm
 from .budget import counts_of
 from .options import Options, resumed
@@ -176,7 +177,7 @@ def _settings(
         "direction": problem.direction,
         "seed": seed,
         "budget": options.budget(),
-        "command": _without_passwords(command),
+        "command": without_passwords(command),
         "fingerprint": problem.fingerprint,
         "labels": [
             {"label": label, "number": not hasattr(p.word, "points"), "log": p.word.log}
@@ -186,7 +187,7 @@ def _settings(
         "source": None if problem.path is None else str(problem.path),
         "target": problem.target,
         "source_digest": _digest(problem.source),
-        "description": problem.description,
+        "description": json.loads(json_without_passwords(problem.description)),
         "versions": _versions(),
     }
 
@@ -202,7 +203,7 @@ def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
         "keep_models": options.keep_models,
         "experiment": experiment,
         # A password is never recorded; without it the URI would lead nowhere.
-        "tracking_uri": uri if _without_passwords(uri) == uri else None,
+        "tracking_uri": uri if without_passwords(uri) == uri else None,
     }
 
 
@@ -244,12 +245,6 @@ def _what_changed(name: str, settings: Mapping[str, Any], problem: Problem) -> s
         f"Study {name!r} was begun with another space ({told or 'a constant or a layer changed'}). "
         "Its trials cannot be compared with new ones: start another study, or undo the change."
     )
-
-
-def _without_passwords(text: str) -> str:
-    from ..record import without_passwords
-
-    return without_passwords(text)
 
 
 def _versions() -> dict[str, str]:

@@ -164,9 +164,9 @@ class Session:
 
     def _tested(self, trial: Trial) -> dict[str, float]:
         """The test metrics of a trial, {} if it has not been tested."""
-        settings = self.store.settings
-        tested: dict[str, float] = settings.get("test", {})
-        return tested if settings.get("tested") == trial.number else {}
+        from ..record import test_of
+
+        return test_of(self.store.settings, trial.number)
 
     def _sample(self, trial: Trial) -> Any:
         from ..train import KerasEngine
