@@ -441,8 +441,8 @@ def test_a_bad_file_is_one_message_and_no_study(
         (["run", "tiny.py", "-n", "many"], "many"),
         (["run"], "Missing argument 'SPACE'"),
         (["rnu", "tiny.py"], "There is no command 'rnu'. Did you mean 'run'"),
-        (["resume"], "There is no study in mlruns/"),
-        (["show", "nothing"], "There is no study in mlruns/"),
+        (["resume"], "There is no study in "),
+        (["show", "nothing"], "There is no study in "),
         (["ui", "--host", "0.0.0.0"], "listens on this machine only"),
     ],
 )

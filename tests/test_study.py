@@ -294,7 +294,7 @@ def test_a_constraint_holds_for_every_point_of_a_study(monkeypatch: pytest.Monke
 def test_an_existing_name_is_refused_with_the_two_ways_on() -> None:
     found(study="mine")
     with pytest.raises(
-        StudyError, match=r"`hpsearch resume mine`, or run with --resume; or give another"
+        StudyError, match=r"`hpsearch resume mine`, or run with --resume \(resume=True in Python\)"
     ):
         found(study="mine")
 
