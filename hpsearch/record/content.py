@@ -27,6 +27,7 @@ __all__ = [
     "objective",
     "parent_params",
     "parent_tags",
+    "rounded",
     "run_status",
     "source_tags",
     "test_of",
@@ -159,7 +160,7 @@ def child_metrics(trial: Trial, labels: Sequence[Label]) -> dict[str, float]:
         if label.get("log") and _is_number(value) and value > 0:
             numbers[f"log10.{label['label']}"] = round(math.log10(value), 4)
     numbers |= {
-        "objective": _rounded(outcome.value),
+        "objective": rounded(outcome.value),
         "seconds": round(outcome.seconds, 3),
         "n_params": outcome.params,
         "epochs": len(outcome.history) or None,
@@ -320,7 +321,7 @@ def _finite(numbers: Mapping[str, float | None]) -> dict[str, float]:
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
     """Six digits that count: MLflow's pages cut longer numbers off. The metric itself is exact."""
     return value if value is None or not math.isfinite(value) else float(f"{value:.6g}")
 

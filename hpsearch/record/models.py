@@ -177,7 +177,9 @@ def _metrics(trial: Trial, more: Mapping[str, float], run_id: str, model_id: str
     from mlflow.entities import Metric
 
     when = round((trial.ended or 0.0) * 1000)
-    numbers = {"objective": trial.value} | {f"test.{key}": value for key, value in more.items()}
+    numbers = {"objective": content.rounded(trial.value)} | {
+        f"test.{key}": value for key, value in more.items()
+    }
     return [
         Metric(content.legal(key), float(value), when, 0, model_id=model_id, run_id=run_id)
         for key, value in numbers.items()
