@@ -5,64 +5,30 @@ They take what Keras takes: `Space` the arguments of `compile`, `Fit` those of `
 
 from __future__ import annotations
 
-import functools
 import numbers
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeVar, final
+from typing import Any, ClassVar, final
 
 from ..declare import Applicable, Call, Choice, Expression, Match, Recorder, Word
 from ..errors import PointError, SpaceError, nearest
 from ..trial import Point, Value
+from .arguments import refusing_unknown
 from .describe import Description, describe
 from .parameters import Parameters
 from .walk import Walk
 
 __all__ = ["Data", "Fit", "Holdout", "Space", "space_of"]
 
-T = TypeVar("T")
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 SMALLER_IS_BETTER = r"(^|_)(loss|error|mse|mae|rmse|mape|msle|crossentropy|hinge|divergence)$"
 NEGATED = r"(neg|negative)_"  # as scikit-learn names scores: larger is better again
 LARGER_IS_BETTER = r"(^|_)(accuracy|acc|auc|precision|recall|f1_score|mcc|r2_score)$"
 
 
-def _refusing(kind: type[T]) -> type[T]:
-    """Refuse arguments that a noun does not take with a word on where they belong."""
-    original = kind.__init__
-    known = [item.name for item in fields(kind) if item.init]  # type: ignore[arg-type]
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        for name in kwargs:
-            if name not in known:
-                hint = WHERE_IT_BELONGS.get(name)
-                raise SpaceError(
-                    f"{kind.__name__} has no argument {name!r}. {hint or nearest(name, known)}"
-                )
-        original(self, *args, **kwargs)
-
-    kind.__init__ = __init__  # type: ignore[method-assign]
-    return kind
-
-
-WHERE_IT_BELONGS = {
-    **dict.fromkeys(
-        ("epochs", "batch_size", "callbacks", "class_weight", "shuffle", "steps_per_epoch"),
-        "It belongs in Fit: Space(fit=Fit(epochs=5, …)).",
-    ),
-    **dict.fromkeys(
-        ("validation_split", "validation_data", "validation"),
-        "It belongs in Data: Data((x, y), validation=0.2).",
-    ),
-    **dict.fromkeys(("x", "y"), "The data belongs in Data: Data((x, y), validation=0.2)."),
-    "objective": "Name a metric: maximize='val_accuracy' or minimize='val_loss'.",
-}
-
-
 @final
-@_refusing
+@refusing_unknown
 @dataclass(frozen=True, eq=False)
 class Holdout:
     """A part of the training rows, kept for validation.
@@ -90,7 +56,7 @@ class Holdout:
 
 
 @final
-@_refusing
+@refusing_unknown
 @dataclass(frozen=True, eq=False)
 class Data:
     """What a model is trained, judged and finally tested on.
@@ -137,7 +103,7 @@ class Data:
 
 
 @final
-@_refusing
+@refusing_unknown
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """One phase of training: the arguments of ``Model.fit`` but the data.
@@ -176,7 +142,7 @@ class Fit:
 
 
 @final
-@_refusing
+@refusing_unknown
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Space:
     """A Keras model with its choices in place, its data and its training: a search space.
