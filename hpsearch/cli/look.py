@@ -19,10 +19,11 @@ FOLDER = PLACE[0]
 def read(folder: Path, name: str | None) -> tuple[str, dict[str, Any], list[Any], dict[Any, str]]:
     """A study's name, settings, latest attempts and MLflow runs."""
     from ..store import Store
+    from ..study import latest
 
     found = which_study(folder, name)
     with Store.open(folder / "studies", found, write=False) as store:
-        trials = list({trial.number: trial for trial in store.trials()}.values())
+        trials = list(latest(store.trials()).values())
         return found, store.settings, trials, store.run_ids()
 
 

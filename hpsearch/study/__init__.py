@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .api import Asked, Study, search
-from .budget import best_of
+from .budget import best_of, latest
 from .loop import model_file
 from .opening import make_folder
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
@@ -26,6 +26,7 @@ __all__ = [
     "Study",
     "Watcher",
     "best_of",
+    "latest",
     "make_folder",
     "model_file",
     "options_from",

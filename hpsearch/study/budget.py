@@ -11,7 +11,7 @@ from ..trial import Status, Trial, finite
 from .options import Options
 from .problem import Problem
 
-__all__ = ["Budget", "best_of", "counts_of"]
+__all__ = ["Budget", "best_of", "counts_of", "latest", "ranked"]
 
 MOST_REJECTED = 100  # models too large, one after another, before the search gives up
 
@@ -83,11 +83,21 @@ class Budget:
             )
 
 
-def best_of(trials: Iterable[Trial], *, maximize: bool) -> Trial | None:
-    """The best trial that succeeded, the first of equals."""
+def latest(trials: Iterable[Trial]) -> dict[int, Trial]:
+    """The latest attempt of each trial, by number; `trials` are in the order of the store."""
+    return {trial.number: trial for trial in trials}
+
+
+def ranked(trials: Iterable[Trial], *, maximize: bool) -> list[Trial]:
+    """The trials that succeeded, the best first, of equals the earlier."""
     good = [t for t in trials if t.status is Status.OK and finite(t.value)]
     sign = -1 if maximize else 1
-    return min(good, key=lambda t: (sign * (t.value or 0), t.number), default=None)
+    return sorted(good, key=lambda t: (sign * (t.value or 0), t.number))
+
+
+def best_of(trials: Iterable[Trial], *, maximize: bool) -> Trial | None:
+    """The best trial that succeeded, the first of equals."""
+    return next(iter(ranked(trials, maximize=maximize)), None)
 
 
 def counts_of(trials: Iterable[Trial]) -> dict[str, int]:

@@ -31,9 +31,8 @@ from ..trial import (
     Status,
     Task,
     Trial,
-    finite,
 )
-from .budget import Budget, best_of, counts_of
+from .budget import Budget, best_of, counts_of, latest, ranked
 from .options import Options
 from .problem import Problem, agreed
 from .watch import Watcher
@@ -71,7 +70,7 @@ class Driver:
         self._problem, self._store, self._options = problem, store, options
         self._seed, self._algorithm, self._executor = seed, algorithm, executor
         self._watcher, self._progress = watcher, progress
-        self.trials: dict[int, Trial] = {t.number: t for t in store.trials()}  # latest attempts
+        self.trials = latest(store.trials())
         self._running: dict[Key, Trial] = {}
         self._planned = self._plan()
         self._budget = Budget(problem, options)
@@ -279,14 +278,12 @@ class Driver:
                 model_file(self._store.folder, trial).unlink(missing_ok=True)
 
     def _ranked(self) -> list[Trial]:
-        good = [t for t in self.trials.values() if t.status is Status.OK and finite(t.value)]
-        return sorted(good, key=lambda t: (self._problem.loss(t.value), t.number))
+        return ranked(self.trials.values(), maximize=self._problem.maximize)
 
     def _bar(self) -> float | None:
         """The loss that a trial has to beat for its model to be kept."""
-        ranked = self._ranked()
-        count = self._options.keep_models
-        return self._problem.loss(ranked[count - 1].value) if len(ranked) >= count else None
+        best, count = self._ranked(), self._options.keep_models
+        return self._problem.loss(best[count - 1].value) if len(best) >= count else None
 
     # What algorithms learn.
 

@@ -19,7 +19,7 @@ from ..errors import StudyError
 from ..execute import Engine
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm
-from .budget import counts_of
+from .budget import counts_of, latest
 from .options import Options, resumed
 from .problem import Problem, agreed
 from .watch import Watcher
@@ -113,7 +113,7 @@ def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -
 
 
 def _say_if_complete(store: Store, options: Options, watcher: Watcher) -> None:
-    done = counts_of({trial.number: trial for trial in store.trials()}.values())["total"]
+    done = counts_of(latest(store.trials()).values())["total"]
     if options.total is not None and done >= options.total:
         watcher.note(
             f"{done} trials are there already, and --max-trials is the study's total: nothing to "

@@ -11,7 +11,7 @@ from typing import Any, final
 from ..errors import StudyError
 from ..execute import Inline
 from ..trial import Job, Key, Outcome, Status, Task, Trial
-from .budget import best_of
+from .budget import best_of, latest, ranked
 from .loop import Driver, held_back, model_file
 from .opening import open_study
 from .options import Options
@@ -114,7 +114,7 @@ class Session:
 
     def trials(self) -> list[Trial]:
         """The latest attempt of each trial."""
-        return list({trial.number: trial for trial in self.store.trials()}.values())
+        return list(latest(self.store.trials()).values())
 
     def _score(self, best: Trial) -> None:
         """Score the best trial on the test part: once for each trial that becomes the best."""
@@ -131,8 +131,7 @@ class Session:
             self._watcher.note(f"The best model could not be tested: {outcome.error}")
 
     def _run_test(self, trial: Trial, model: str) -> Outcome:
-        key = Key(self.store.name, trial.number, trial.attempt)
-        job = Job(key, trial.point, trial.seed)
+        job = _job(self.store.name, trial)
         folder = str(self.store.folder / "trials" / f"{trial.number}-{trial.attempt}")
         task = Task((job,), purpose="test", folder=folder, model=model)
         return self.engine.run(task, lambda report: False)[0]
@@ -143,11 +142,9 @@ class Session:
 
         if self.problem.space is None or best is None:
             return
-        ranked = sorted(
-            (t for t in self.trials() if model_file(self.store.folder, t).exists()),
-            key=lambda t: (self.problem.loss(t.value) or 0, t.number),
-        )
-        for trial in ranked[: self.options.keep_models]:
+        good = ranked(self.trials(), maximize=self.problem.maximize)
+        kept = [trial for trial in good if model_file(self.store.folder, trial).exists()]
+        for trial in kept[: self.options.keep_models]:
             try:
                 log_model(
                     self.uri,
@@ -172,8 +169,7 @@ class Session:
         from ..train import KerasEngine
 
         assert isinstance(self.engine, KerasEngine)
-        key = Key(self.store.name, trial.number, trial.attempt)
-        return self.engine.sample(Job(key, trial.point, trial.seed))
+        return self.engine.sample(_job(self.store.name, trial))
 
     @property
     def _restore(self) -> Callable[..., Any]:
@@ -226,5 +222,9 @@ def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = T
             f"The weights of trial {trial.number} of study {folder.name!r} were not kept. "
             "Only those of the best are: search with a larger keep_models."
         )
-    job = Job(Key(folder.name, trial.number, trial.attempt), trial.point, trial.seed)
+    job = _job(folder.name, trial)
     return engine.restored(job, str(file), compiled=compiled)
+
+
+def _job(study: str, trial: Trial) -> Job:
+    return Job(Key(study, trial.number, trial.attempt), trial.point, trial.seed)
