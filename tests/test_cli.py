@@ -354,6 +354,15 @@ def test_new_writes_a_space_that_runs(hpsearch: Callable[..., Ended]) -> None:
     assert "cannot be written" in hpsearch("new", "no/such/mine.py").err
 
 
+def test_new_copies_a_ready_space(hpsearch: Callable[..., Ended], tmp_path: Path) -> None:
+    assert hpsearch("new", "mine.py", "--from", "moons").code == 0
+    ready = Path(__file__).parent.parent / "spaces" / "moons.py"
+    assert (tmp_path / "mine.py").read_text() == ready.read_text()
+    unknown = hpsearch("new", "other.py", "--from", "moon")
+    assert unknown.code == 2 and "no ready space 'moon'. Did you mean 'moons'?" in unknown.err
+    assert not (tmp_path / "other.py").exists()
+
+
 def test_spaces_lists_the_ready_ones(hpsearch: Callable[..., Ended]) -> None:
     ended = hpsearch("spaces")
     assert "digits_mlp" in ended.out and "mnist_mlp" in ended.out

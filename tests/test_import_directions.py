@@ -30,17 +30,18 @@ MAY_IMPORT = {
     "record": {"store", *DATA},
     "report": {"store", *DATA},
     "plain_keras": {"declare", "space", "build", "train", "keras", *DATA},
+    "import_hyperas": {"declare", "space", "errors"},
     "preflight": {"space", "build", "train", *DATA},
     "predict": {"space", "train", "store", "record", *DATA},
     "study": {*DRIVER, "preflight", *DATA},
-    "cli": {*DRIVER, "study", "preflight", "predict", "plain_keras", "report", *DATA},
+    "cli": {*DRIVER, "study", "preflight", "predict", "plain_keras", "report", "import_hyperas", *DATA},
     "__main__": {"cli"},
     "__init__": {"declare", "space", "study", "suggest"},
 }
 """Part of the package: the parts it may import."""
 
 OWNERS = {
-    "keras": {"keras", "train", "record", "predict", "plain_keras"},
+    "keras": {"keras", "train", "record", "predict", "plain_keras", "preflight"},
     "tensorflow": {"train"},
     "hyperopt": {"suggest"},
     "scipy": {"suggest"},
@@ -50,7 +51,10 @@ OWNERS = {
     "rich": {"cli"},
     "plotly": {"report"},
     "cloudpickle": {"study"},
-    "numpy": {"suggest", "build", "train", "record", "study", "plain_keras", "predict", "cli"},
+    "numpy": {
+        *("suggest", "build", "train", "preflight", "record", "study"),
+        *("plain_keras", "predict", "cli"),
+    },
 }
 """Library outside: the parts that may import it. Any other library is nobody's."""
 

@@ -22,6 +22,7 @@ from hpsearch.train import KerasEngine
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("int64")
+HEAD = layers.Dense(2, activation="softmax")
 
 
 def declared(**fields: Any) -> Space:
@@ -164,7 +165,7 @@ def test_values_that_are_legal_only_in_rare_company_are_tried_too() -> None:
 def test_values_that_no_legal_point_has_are_named() -> None:
     width = choice([2, 4, 8], name="width")
     space = declared(
-        model=Sequential([layers.Input((4,)), layers.Dense(width), layers.Dense(2)]),
+        model=Sequential([layers.Input((4,)), layers.Dense(width), HEAD]),
         require=[width < 8],
     )
     found = surveyed(space)
@@ -176,7 +177,7 @@ def test_values_that_no_legal_point_has_are_named() -> None:
 def test_a_label_that_is_never_active_is_dead_and_not_uncovered() -> None:
     width = choice([2, 4], name="width")
     never = when((width == 2) & (width == 4), layers.Dropout(uniform(0, 0.5)))
-    space = declared(model=Sequential([layers.Dense(width), never, layers.Dense(2)]))
+    space = declared(model=Sequential([layers.Dense(width), never, HEAD]))
     found = surveyed(space)
     assert (found.dead, found.uncovered) == (["model.dropout.rate"], [])
 

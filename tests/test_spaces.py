@@ -11,9 +11,16 @@ import pytest
 
 import hpsearch
 from hpsearch.build import resolve_parts
+from hpsearch.preflight import survey
 from hpsearch.space import load, ready_spaces
+from hpsearch.train import KerasEngine
 
 ROOT = Path(__file__).resolve().parent.parent
+READY = {
+    "digits_cnn", "digits_mlp", "digits_softmax", "gaussian_precision", "mnist_mlp",
+    "mnist_softmax", "mnist_zero_one", "moons", "moons_functional", "xor",
+}  # fmt: skip
+MORE = {"digits_mlp:long", "gaussian_precision:wide", "gaussian_precision:narrow"}
 DIGITS = [
     "model.dense.units",
     "model.dense.activation",
@@ -39,7 +46,7 @@ def called(recorded):
 
 
 def test_the_ready_spaces_are_found_by_name():
-    assert set(ready_spaces()) == {"digits_mlp", "mnist_mlp"}
+    assert set(ready_spaces()) == READY
 
 
 @pytest.mark.parametrize(("name", "labels"), [("digits_mlp", DIGITS), ("mnist_mlp", MNIST)])
@@ -50,11 +57,31 @@ def test_a_ready_space_is_the_same_by_name_and_by_path(name, labels):
     assert by_name.name == by_path.name == name
 
 
-@pytest.mark.parametrize("name", ["digits_mlp", "mnist_mlp"])
-def test_the_baseline_of_the_notes_is_a_legal_point(name):
+OF_OUR_OWN = {"digits_cnn", "moons_functional"}  # no figure and no setting in the notes
+
+
+@pytest.mark.parametrize("name", sorted(READY | MORE))
+def test_a_ready_space_has_the_setting_of_the_notes_as_a_whole_point(name):
     space = load(name).space
-    point = space.check(space.baselines["notes"])
-    assert set(point) == set(space.parameters)
+    baseline = "plain" if name in OF_OUR_OWN else "notes"
+    assert set(space.baselines) == {baseline}
+    assert space.check(space.baselines[baseline])
+
+
+@pytest.mark.parametrize("name", sorted(READY))
+def test_a_ready_space_says_what_it_is_and_what_to_reach(name):
+    text = load(name).source
+    assert "Reference:" in text and "baseline" in text.lower()
+
+
+@pytest.mark.parametrize("name", sorted(READY | MORE))
+def test_every_option_of_a_ready_space_builds(name, tmp_path, monkeypatch):
+    write_mnist(tmp_path, rows=6000)
+    monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
+    space = load(name).space
+    found = survey(KerasEngine(space, 1), space, space.parameters)
+    assert (found.failed, found.dead, found.uncovered) == ([], [], [])
+    assert {label for look in found.looks for label in look.point} == set(space.parameters)
 
 
 def test_the_between_layer_of_mnist_is_searched_only_with_four_layers():
@@ -93,6 +120,8 @@ def write_mnist(folder, rows=20):
         ({}, (28, 28), (), (18, 2)),
         ({"held_out": 5, "flatten": True}, (784,), (), (15, 5)),
         ({"one_hot": True}, (28, 28), (10,), (18, 2)),
+        ({"only": (0, 1), "held_out": 0.25}, (28, 28), (), (3, 1)),
+        ({"only": (7, 0), "one_hot": True, "held_out": 1}, (28, 28), (2,), (3, 1)),
     ],
 )
 def test_mnist_is_read_from_the_data_folder(
@@ -103,12 +132,13 @@ def test_mnist_is_read_from_the_data_folder(
     images, labels = write_mnist(tmp_path)
     monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
     parts = resolve_parts(called(mnist(**arguments)), 0)
-    assert (parts.train.rows, parts.validation.rows, parts.test.rows) == (*rows, 4)
+    kept = sum(label in arguments.get("only", range(10)) for label in labels[:4])
+    assert (parts.train.rows, parts.validation.rows, parts.test.rows) == (*rows, kept)
     assert parts.train.x.shape[1:] == x_shape and parts.train.y.shape[1:] == y_shape
     assert parts.train.x.dtype == np.float32 and parts.train.x.max() <= 1
     np.testing.assert_allclose(parts.train.x[0].reshape(28, 28), images[0] / np.float32(255))
     first = parts.train.y[0].argmax() if y_shape else parts.train.y[0]
-    assert first == labels[0]
+    assert first == list(arguments.get("only", range(10))).index(labels[0])
 
 
 def test_a_data_folder_without_mnist_names_the_file_it_wants(tmp_path, monkeypatch):
@@ -117,6 +147,88 @@ def test_a_data_folder_without_mnist_names_the_file_it_wants(tmp_path, monkeypat
     monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"HPSEARCH_DATA is .* no file .*mnist\.npz"):
         called(mnist())
+
+
+def test_a_file_of_other_arrays_is_told_which_are_missing(tmp_path, monkeypatch):
+    from hpsearch.spaces.pieces.data import load_data
+
+    monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
+    np.savez(tmp_path / "cifar10.npz", x_train=np.zeros(3), y_train=np.zeros(3), x=np.zeros(3))
+    with pytest.raises(ValueError, match=r"lacks x_test, y_test.*It has x, x_train, y_train"):
+        load_data("cifar10")
+
+
+def test_an_unknown_dataset_lists_the_known_ones():
+    from hpsearch.spaces.pieces.data import load_data
+
+    with pytest.raises(ValueError, match=r"load_data knows mnist, .*; got 'imagenet'"):
+        load_data("imagenet")
+
+
+def test_a_stored_file_of_objects_is_not_unpickled(tmp_path, monkeypatch):
+    from hpsearch.spaces.pieces.data import load_data
+
+    ragged = np.array([[1], [2, 3]], dtype=object)
+    np.savez(tmp_path / "mnist.npz", x_train=ragged, y_train=ragged, x_test=ragged, y_test=ragged)
+    monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        load_data("mnist")
+
+
+def test_moons_are_300_points_and_others_to_judge_by():
+    parts = resolve_parts(called(load("moons").space.data), 0)
+    assert (parts.train.rows, parts.validation.rows, parts.test.rows) == (300, 300, 1000)
+    assert not np.isin(parts.train.x, parts.validation.x).any()
+    two = resolve_parts(called(load("moons_functional").space.data), 0)
+    np.testing.assert_array_equal(
+        np.hstack([two.train.x["across"], two.train.x["up"]]), parts.train.x
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "sigma"), [("space", 5**-0.5), ("wide", 1e3), ("narrow", 1e-4)]
+)
+def test_the_draws_of_a_gaussian_have_its_deviation(variable, sigma):
+    parts = resolve_parts(called(load(f"gaussian_precision:{variable}").space.data), 0)
+    assert parts.train.x.shape == parts.train.y.shape == (1000, 1)
+    # The deviation of 1,000 draws is within 7% of σ in all but two of 1,000 samples.
+    assert abs(parts.train.y.std() / sigma - 1) < 0.07
+
+
+def test_a_precision_learned_without_clipping_at_a_large_deviation_fails_and_teaches(tmp_path):
+    """The step that leaves the region of the logarithm is a failed trial, and not the last one."""
+    result = hpsearch.search(
+        "gaussian_precision:wide", max_trials=3, seed=1, folder=tmp_path, progress=False,
+        baselines=False,
+        enqueue=[{"clipnorm": False, "learning_rate": 0.5, "epochs": 30, "activation": "softplus"},
+                 {"clipnorm": True, "value": 1.0, "learning_rate": 0.5, "epochs": 30,
+                  "activation": "softplus"}],
+    )  # fmt: skip
+    diverged, clipped = result.trials[:2]
+    assert diverged.status == "failed" and "became" in diverged.error
+    assert clipped.status == "ok" and clipped.outcome.metrics["beta"] > 0
+
+
+def test_two_relu_units_learn_exclusive_or(tmp_path):
+    found = {}
+    for seed in (1, 2):
+        result = hpsearch.search(
+            "xor", max_trials=12, seed=seed, folder=tmp_path, progress=False,
+            fix={"kernel_initializer": "wide", "optimizer": "adam", "adam.learning_rate": 0.05,
+                 "epochs": 10},
+        )  # fmt: skip
+        best = min(result.trials, key=lambda trial: trial.value)
+        found[seed] = best.outcome.metrics
+    assert min(metrics["squared_error"] for metrics in found.values()) < 1e-3
+    assert max(metrics["right"] for metrics in found.values()) == 4
+
+
+def test_the_moons_are_searched_by_a_loop_of_ones_own(tmp_path, monkeypatch):
+    from hpsearch.spaces import moons_functional
+
+    monkeypatch.setattr(moons_functional, "EPOCHS", 3)
+    best = moons_functional.search_by_hand(max_trials=2, seed=1, folder=tmp_path)
+    assert best.number in (0, 1) and 0 < best.value < 0.7
 
 
 def test_mnist_without_a_network_says_where_a_file_may_stand(monkeypatch):
@@ -133,37 +245,6 @@ def test_mnist_without_a_network_says_where_a_file_may_stand(monkeypatch):
         FileNotFoundError, match=r"could not be downloaded: no network.*HPSEARCH_DATA"
     ):
         called(mnist())
-
-
-def test_every_piece_makes_part_of_a_space():
-    from hpsearch import Data, Fit, Space, given, repeat
-    from hpsearch.keras import Sequential, layers
-    from hpsearch.spaces.pieces import networks, training
-
-    space = Space(
-        data=Data((np.zeros((8, 8, 8, 1)), np.eye(8)), validation=0.25),
-        model=Sequential(
-            [
-                repeat(lambda i: networks.convolution_block(), times=2),
-                layers.Flatten(),
-                repeat(lambda i: networks.dense_block(networks.activation("activation")), times=1),
-                layers.Dense(
-                    networks.units(),
-                    kernel_initializer=networks.initializer(),
-                    kernel_regularizer=networks.weight_decay(),
-                ),
-                networks.fourth_layer(),
-                networks.dropout(),
-                layers.Dense(given.classes, activation="softmax"),
-            ]
-        ),
-        optimizer=training.optimizer(),
-        loss=training.class_loss(),
-        fit=Fit(callbacks=[training.early_stopping()]),
-        minimize="val_loss",
-    )
-    labels = set(space.parameters)
-    assert {"activation", "optimizer", "optimizer.adamw.weight_decay", "loss", "depth"} <= labels
 
 
 IMPORTS = (
@@ -207,7 +288,7 @@ def test_a_wheel_holds_the_spaces_and_no_package_of_that_name(tmp_path):
     assert not [name for name in names if name.startswith("spaces/") or "__pycache__" in name]
     where, spaces = imported(tmp_path / "site")
     assert where == str(tmp_path / "site" / "hpsearch" / "spaces" / "digits_mlp.py")
-    assert spaces == "digits_mlp mnist_mlp"
+    assert spaces.split() == sorted(READY)
 
 
 @pytest.mark.slow
@@ -219,7 +300,7 @@ def test_an_editable_install_uses_the_checkout(tmp_path, monkeypatch):
     unpacked(tmp_path / name, tmp_path / "site")
     where, spaces = imported(tmp_path / "site")
     assert where == str(ROOT / "spaces" / "digits_mlp.py")
-    assert spaces == "digits_mlp mnist_mlp"
+    assert spaces.split() == sorted(READY)
 
 
 def test_a_checkout_on_the_path_uses_its_own_spaces():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .arrays import leaves, named_leaves
 from .builder import Builder, where_raised
 from .construct import COMPILE, Construction, Memory
 from .data import (
@@ -13,6 +14,7 @@ from .data import (
     holds_dataset,
     resolve_parts,
     stratified,
+    unsplit,
 )
 from .make import Maker, Objects
 
@@ -29,7 +31,10 @@ __all__ = [
     "digest",
     "facts_of",
     "holds_dataset",
+    "leaves",
+    "named_leaves",
     "resolve_parts",
     "stratified",
+    "unsplit",
     "where_raised",
 ]

@@ -5,7 +5,7 @@ into Keras objects or into code.
 
 One object in the declaration is one object in the trial: a layer called twice shares its weights,
 a tensor used twice is computed once. Only in a list of layers a recorded call that stands there
-twice makes two layers, as a reader expects.
+twice, by itself or as what a word with a name becomes, makes two layers, as a reader expects.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ __all__ = ["Builder", "where_raised"]
 OFF = object()
 """What a part that is switched off becomes: nothing in a list, None as an argument, identity when called."""
 
+SWITCHES = (Choice, Maybe, When, Match, Repeat, Adapted)
+"""What a list of layers sees through: a layer that one of these gives stands in the list itself."""
+
 
 @final
 class Builder:
@@ -70,6 +73,7 @@ class Builder:
             int, tuple[Any, Any]
         ] = {}  # the node is kept, so that its id stays its own
         self._listed: set[int] | None = None
+        self._in_list = False  # whether only switches stand between here and a list
 
     def build(self, node: Any, place: str) -> Any:
         """Return what the node is at this point; None if it is switched off."""
@@ -80,6 +84,10 @@ class Builder:
         node = child.node
         if not isinstance(node, Call | Derived):
             return self._walk.go(node, child.place, self)
+        if self._in_list and self._listed is not None and _makes_layer(node):
+            if id(node) in self._listed:
+                self._made.pop(id(node), None)
+            self._listed.add(id(node))
         if id(node) not in self._made:
             for step in self._walk.steps(child, self._is_made) if node.tensor else [child]:
                 if not self._is_made(step):
@@ -100,6 +108,13 @@ class Builder:
         return self._point[self._parameters.label(word)]
 
     def __call__(self, node: Any, place: str, children: Sequence[Child]) -> Any:
+        outer, self._in_list = self._in_list, self._in_list and isinstance(node, SWITCHES)
+        try:
+            return self._become(node, place, children)
+        finally:
+            self._in_list = outer
+
+    def _become(self, node: Any, place: str, children: Sequence[Child]) -> Any:
         match node:
             case Choice():
                 value = self._word(node)
@@ -165,10 +180,7 @@ class Builder:
         items: list[Any] = []
         try:
             for child in children:
-                if _makes_layer(child.node):
-                    if id(child.node) in self._listed:
-                        self._made.pop(id(child.node), None)
-                    self._listed.add(id(child.node))
+                self._in_list = True
                 made = self._go(child)
                 if isinstance(made, list | tuple) and (
                     is_part(child.node) or is_layers(child.node)

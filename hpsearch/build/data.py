@@ -17,6 +17,16 @@ import numpy as np
 
 from ..errors import DataError
 from ..space import Data, Holdout
+from .arrays import (
+    array_of,
+    is_dataset,
+    leaves,
+    mapped,
+    refuse_part,
+    rows_of,
+    same_rows,
+    share_of_classes,
+)
 
 __all__ = [
     "Part",
@@ -27,6 +37,7 @@ __all__ = [
     "holds_dataset",
     "resolve_parts",
     "stratified",
+    "unsplit",
 ]
 
 LONGEST_LIST = 100  # of datasets; a longer list is values
@@ -52,7 +63,7 @@ class Part:
     @property
     def dataset(self) -> bool:
         """Whether this is an iterable of batches rather than arrays."""
-        return _is_dataset(self.x)
+        return is_dataset(self.x)
 
     @property
     def shuffled(self) -> bool:
@@ -67,8 +78,8 @@ class Part:
 
     def take(self, rows: Any) -> Part:
         """The same part with only some of its rows (a slice or an array of indices)."""
-        x, y, weight = (_map(item, lambda a: a[rows]) for item in (self.x, self.y, self.weight))
-        return Part(x, y, weight, _rows(x))
+        x, y, weight = (mapped(item, lambda a: a[rows]) for item in (self.x, self.y, self.weight))
+        return Part(x, y, weight, rows_of(x))
 
 
 @final
@@ -136,24 +147,33 @@ def digest(data: Any, parts: Parts) -> dict[str, Any]:
     if any(part.dataset for part in present.values()):
         return {"digest": "", "parts": notes}
     sums = hashlib.sha256()
+    for name, value in unsplit(data).items():
+        if isinstance(value, Holdout):
+            how = (name, float(value.fraction), bool(value.shuffle), bool(value.stratify))
+            sums.update(repr(how).encode())
+        else:
+            _add(sums, name, value)
+    return {"digest": sums.hexdigest()[:16], "parts": notes}
+
+
+def unsplit(data: Any) -> dict[str, Part | Holdout]:
+    """The parts as they were given, by name, before rows for validation are taken from training."""
     whole = Data(data) if isinstance(data, tuple) else data
+    found: dict[str, Part | Holdout] = {}
     for name in NAMES:
         value = getattr(whole, name)
         if isinstance(value, float):
             value = Holdout(value, shuffle=False)  # which is the same split
-        if isinstance(value, Holdout):
-            how = (name, float(value.fraction), bool(value.shuffle), bool(value.stratify))
-            sums.update(repr(how).encode())
-        elif value is not None:
-            _add(sums, name, _part(value, name))
-    return {"digest": sums.hexdigest()[:16], "parts": notes}
+        if value is not None:
+            found[name] = value if isinstance(value, Holdout) else _part(value, name)
+    return found
 
 
 def _noted(part: Part) -> dict[str, Any]:
     note: dict[str, Any] = {"rows": part.rows}
     if not part.dataset:
         for key in ("x", "y"):
-            arrays = _leaves(getattr(part, key))
+            arrays = leaves(getattr(part, key))
             note[key] = [{"shape": list(a.shape), "dtype": str(a.dtype)} for a in arrays]
     return note
 
@@ -161,7 +181,7 @@ def _noted(part: Part) -> dict[str, Any]:
 def _add(sums: Any, name: str, part: Part) -> None:
     """Add a sample of the values of a part to a digest."""
     for key in ("x", "y", "weight"):
-        for array in _leaves(getattr(part, key)):
+        for array in leaves(getattr(part, key)):
             sums.update(repr((name, key, array.shape, str(array.dtype))).encode())
             rows = array[:: max(1, len(array) // SAMPLE)]
             if rows.dtype.hasobject:  # whose bytes are addresses
@@ -183,32 +203,23 @@ def holds_dataset(value: Any) -> bool:
     if isinstance(value, Iterator):
         return True
     plain = isinstance(value, type) or type(value).__module__ == "builtins"  # text, range, set
-    return not plain and _is_dataset(value)
+    return not plain and is_dataset(value)
 
 
 def _part(value: Any, name: str) -> Part:
     if isinstance(value, Part):
         return value
-    if _is_dataset(value):
+    if is_dataset(value):
+        if _batches(value) == 0:
+            raise DataError(
+                f"The {name} part of the data is a dataset without batches. Look at what selects "
+                "its elements (filter, skip, take), or leave the part out."
+            )
         return Part(value, rows=None)
     if not isinstance(value, tuple) or not 1 <= len(value) <= 3:
-        raise DataError(
-            f"The {name} part of the data must be (x, y), (x, y, sample_weight) or a dataset, "
-            f"got {_kind(value)}."
-        )
-    arrays = [_map(item, _array) for item in value]
-    x, y, weight = [*arrays, None, None][:3]
-    rows = _rows(x)
-    for what, item in (("y", y), ("sample_weight", weight)):
-        other = None if item is None else _rows(item)
-        if other is not None and other != rows:
-            raise DataError(
-                f"The {name} part of the data has {rows} rows of x but {other} of {what}. "
-                "They must be as many."
-            )
-    if not rows:
-        raise DataError(f"The {name} part of the data has no rows.")
-    return Part(x, y, weight, rows)
+        raise refuse_part(value, name)
+    x, y, weight = [*(mapped(item, array_of) for item in value), None, None][:3]
+    return Part(x, y, weight, same_rows(name, x, y, weight))
 
 
 def _split(train: Part, holdout: Holdout, seed: int) -> tuple[Part, Part]:
@@ -229,7 +240,9 @@ def _split(train: Part, holdout: Holdout, seed: int) -> tuple[Part, Part]:
         return train.take(slice(None, at)), train.take(slice(at, None))
     order = np.random.default_rng(seed).permutation(rows)
     if holdout.stratify:
-        order = stratified(order, _labels(train), rows - at)
+        labels = _labels(train)
+        share_of_classes(labels, rows - at)
+        order = stratified(order, labels, rows - at)
     return train.take(np.sort(order[:at])), train.take(np.sort(order[at:]))
 
 
@@ -258,12 +271,12 @@ def _labels(part: Part) -> Any:
 def _shape(part: Part) -> Any:
     """The shape of one input without the batch; a dict or list of shapes for several inputs."""
     if not part.dataset:
-        return _map(part.x, lambda array: tuple(int(n) for n in array.shape[1:]))
+        return mapped(part.x, lambda array: tuple(int(n) for n in array.shape[1:]))
     spec = getattr(part.x, "element_spec", None)
     if spec is None:
         raise DataError("given.shape: this dataset does not tell the shape of its elements.")
     inputs = spec[0] if isinstance(spec, tuple) else spec
-    return _map(inputs, lambda one: tuple(one.shape[1:]))
+    return mapped(inputs, lambda one: tuple(one.shape[1:]))
 
 
 def _classes(part: Part) -> int:
@@ -314,13 +327,8 @@ def batches_of(part: Part, batch_size: int | None) -> int:
     """
     if not part.dataset:
         return math.ceil(_known_rows(part) / (batch_size or 32))
-    if hasattr(part.x, "cardinality"):  # tf.data: negative if infinite or not known
-        count = int(part.x.cardinality())
-    elif hasattr(part.x, "num_batches"):  # PyDataset
-        count = int(part.x.num_batches or 0)
-    else:
-        count = len(part.x) if hasattr(part.x, "__len__") else 0
-    if count > 0:
+    count = _batches(part.x)
+    if count is not None and count > 0:
         return count
     raise DataError(
         "given.steps: the dataset does not know how many batches it has. "
@@ -328,55 +336,10 @@ def batches_of(part: Part, batch_size: int | None) -> int:
     )
 
 
-def _is_dataset(value: Any) -> bool:
-    if isinstance(value, np.ndarray | tuple | list | Mapping) or value is None:
-        return False
-    if hasattr(value, "shape") or hasattr(value, "iloc"):
-        return False
-    return hasattr(value, "__iter__") or (
-        hasattr(value, "__getitem__") and hasattr(value, "__len__")
-    )
-
-
-def _array(value: Any) -> Any:
-    if hasattr(value, "iloc"):  # pandas: positions, not labels, as everywhere else
-        return value.to_numpy()
-    return value if hasattr(value, "shape") and hasattr(value, "dtype") else np.asarray(value)
-
-
-def _map(value: Any, function: Callable[[Any], Any]) -> Any:
-    """Apply to each array of a structure; a list of plain numbers is one array."""
-    if value is None:
-        return None
-    if isinstance(value, Mapping):
-        return {key: _map(item, function) for key, item in value.items()}
-    if (
-        isinstance(value, list | tuple)
-        and value
-        and not isinstance(value[0], int | float | str | list)
-    ):
-        return [_map(item, function) for item in value]
-    return function(value)
-
-
-def _leaves(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    if isinstance(value, Mapping):
-        return [leaf for item in value.values() for leaf in _leaves(item)]
-    if isinstance(value, list | tuple):
-        return [leaf for item in value for leaf in _leaves(item)]
-    return [np.asarray(value)]
-
-
-def _rows(value: Any) -> int:
-    counts = {int(leaf.shape[0]) if leaf.ndim else 0 for leaf in _leaves(value)}
-    if len(counts) > 1:
-        raise DataError(f"The arrays of one part have different lengths: {sorted(counts)}.")
-    return counts.pop() if counts else 0
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
-    return type(value).__name__
+def _batches(dataset: Any) -> int | None:
+    """How many batches a dataset says it has; None or negative where it does not know."""
+    if hasattr(dataset, "cardinality"):  # tf.data: negative if infinite or not known
+        return int(dataset.cardinality())
+    if hasattr(dataset, "num_batches"):  # PyDataset
+        return None if dataset.num_batches is None else int(dataset.num_batches)
+    return len(dataset) if hasattr(dataset, "__len__") else None

@@ -80,8 +80,20 @@ def _print(loaded: Any, found: Any) -> None:
         )
     for label in found.dead:
         click.echo(f"Never active: {label}. Its conditions exclude each other.")
-    for point, error in found.failed:
-        click.echo(f"\nCannot be built: {error}\n  at {json.dumps(point)}", err=True)
+    for cause in found.warnings:
+        click.echo(f"\nWarning: {cause.text}\n  {_at(cause)}", err=True)
+    for cause in found.errors:
+        click.echo(f"\nCannot be built: {cause.text}\n  {_at(cause)}", err=True)
+
+
+def _at(cause: Any) -> str:
+    """Where it happens: the options that set its points apart, and one of the points."""
+    apart = " and ".join(f"{label} = {value!r}" for label, value in cause.shared.items())
+    number = len(cause.points)
+    which = f"in all {number} points with {apart}, " if apart else f"in {number} points, "
+    if number == 1:
+        which = f"with {apart}, " if apart else ""
+    return f"{which}at {json.dumps(cause.points[0])}"
 
 
 def _points(found: Any) -> str:
@@ -125,4 +137,15 @@ def _as_json(loaded: Any, found: Any) -> dict[str, Any]:
         "dead": found.dead,
         "uncovered": [{"label": label, "value": value} for label, value in found.uncovered],
         "failed": [{"point": point, "error": error} for point, error in found.failed],
+        "causes": [_cause_as_json(cause) for cause in found.errors],
+        "warnings": [_cause_as_json(cause) for cause in found.warnings],
+    }
+
+
+def _cause_as_json(cause: Any) -> dict[str, Any]:
+    return {
+        "text": cause.text,
+        "points": len(cause.points),
+        "shared": cause.shared,
+        "example": cause.points[0],
     }

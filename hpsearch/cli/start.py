@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import SpaceError
+from ..errors import SpaceError, nearest
 
 __all__ = ["new_command", "spaces_command"]
 
@@ -52,20 +52,36 @@ def spaces_command() -> None:
 
 
 @click.command(
-    "new", epilog="\b\nExamples:\n  hpsearch new my_space.py\n  hpsearch check my_space.py"
+    "new",
+    epilog="""\b
+Examples:
+  hpsearch new my_space.py
+  hpsearch new my_moons.py --from moons
+  hpsearch check my_space.py""",
 )
 @click.argument("file", type=click.Path(path_type=Path))
-def new_command(file: Path) -> None:
+@click.option("--from", "ready", metavar="NAME", help="Copy a ready space, see `hpsearch spaces`.")
+def new_command(file: Path, ready: str | None) -> None:
     """Write FILE, a small space that runs, to change into your own."""
     if file.suffix != ".py":
         raise SpaceError(
             f"A space is a Python file, got {file.name!r}. Write `hpsearch new {file}.py`."
         )
+    text = TEMPLATE.format(name=file) if ready is None else _text_of(ready)
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(TEMPLATE.format(name=file))
+            stream.write(text)
     except FileExistsError:
         raise SpaceError(f"{file} is there already. Give another name.") from None
     except OSError as error:
         raise SpaceError(f"{file} cannot be written: {error.strerror}.") from None
     click.echo(f"Wrote {file}. Next: hpsearch check {file}, then hpsearch run {file} -n 20")
+
+
+def _text_of(ready: str) -> str:
+    from ..space import ready_spaces
+
+    spaces = ready_spaces()
+    if ready not in spaces:
+        raise SpaceError(f"There is no ready space {ready!r}. {nearest(ready, spaces)}")
+    return spaces[ready].read_text(encoding="utf-8")

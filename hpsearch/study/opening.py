@@ -57,7 +57,7 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
     root = options.folder / "studies"
     make_folder(options.folder)
     if options.study is None or check_name(options.study) not in studies(root):
-        return _begin(root, problem, options, command)
+        return _begin(root, problem, options, watcher, command)
     if not options.resume:
         raise StudyError(
             f"There is a study {options.study!r} already. Go on with it: `hpsearch resume "
@@ -87,10 +87,12 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def _begin(root: Path, problem: Problem, options: Options, command: str) -> Opened:
+def _begin(
+    root: Path, problem: Problem, options: Options, watcher: Watcher, command: str
+) -> Opened:
     algorithm, uri, experiment = _ready(problem, options)
     settings = _settings(problem, options, command, uri, experiment)
-    engine, about = _tried(problem, options, settings["seed"])
+    engine, about = _tried(problem, options, settings["seed"], watcher)
     store = _created(root, problem, options, settings | about)
     store.queue("study")
     return Opened(store, options, engine, algorithm, uri)
@@ -101,7 +103,7 @@ def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -
     _check_same(store.name, settings, problem, options, watcher)
     options = resumed(options, settings)
     algorithm, uri, experiment = _ready(problem, options)
-    engine, about = _tried(problem, options, settings["seed"])
+    engine, about = _tried(problem, options, settings["seed"], watcher)
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
@@ -135,8 +137,10 @@ def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:
     return algorithm, uri, experiment
 
 
-def _tried(problem: Problem, options: Options, seed: int) -> tuple[Engine, dict[str, Any]]:
-    """The engine, and what a first look at the data tells."""
+def _tried(
+    problem: Problem, options: Options, seed: int, watcher: Watcher
+) -> tuple[Engine, dict[str, Any]]:
+    """The engine, and what a first look at the data tells; what is odd but legal is a warning."""
     engine = problem.engine(seed)
     space = problem.space
     if space is None or not options.check:
@@ -146,7 +150,10 @@ def _tried(problem: Problem, options: Options, seed: int) -> tuple[Engine, dict[
 
     assert isinstance(engine, KerasEngine)
     fixed = problem.parameters.with_fixed(options.fix)
-    return engine, {"data": first_look(engine, space, fixed).data}
+    seen = first_look(engine, space, fixed)
+    for text in seen.warnings:
+        watcher.note(f"Warning: {text}")
+    return engine, {"data": seen.data}
 
 
 def _created(root: Path, problem: Problem, options: Options, settings: dict[str, Any]) -> Store:

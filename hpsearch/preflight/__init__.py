@@ -1,0 +1,14 @@
+"""Trying a space before it costs anything: a few points are built and shown one batch, untrained.
+
+What does not fit is told with shapes and what to write: data and model (`look`), outputs, targets
+and loss (`agree`), NaN and infinity (`judge`), parts that differ, and for a searched space the
+option at which it happens (`survey`). Nothing of this runs in a trial.
+"""
+
+from __future__ import annotations
+
+from .look import Look, first_look, look
+from .points import covering
+from .survey import Cause, Survey, survey
+
+__all__ = ["Cause", "Look", "Survey", "covering", "first_look", "look", "survey"]

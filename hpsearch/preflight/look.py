@@ -1,0 +1,206 @@
+"""One point before any training: its model is built, shown one batch, and its data judged by it."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+from ..build import Construction, Part, Parts, digest
+from ..errors import BuildError, DataError, HpsearchError, nearest
+from ..space import Parameters, Space
+from ..train import KerasEngine
+from ..train.keras_engine import ensure_built
+from ..trial import Job, Key, Point
+from .explain import batch_failed, said
+from .judge import Judge, first_batch
+from .points import candidates
+from .values import Scans
+
+__all__ = ["Look", "first_look", "look"]
+
+BATCH = 32  # rows that a model is shown
+TRIES = 4
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one point looks like when built.
+
+    Attributes:
+        params: the number of weights.
+        metrics: the names that a trial will report.
+        output: the shape of the output, as text.
+        data: what to note of the data in a record.
+        warnings: what is odd about data, output and loss, though it may be meant.
+    """
+
+    point: Point
+    params: int
+    metrics: tuple[str, ...]
+    output: str
+    data: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+class _NoMetric(BuildError):
+    """No point will help: the metric that is searched for does not exist."""
+
+
+def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = None) -> Look:
+    """Build and compile the model of a point, show it one batch, and build what it is trained with.
+
+    Args:
+        scans: what was found in the data by looks before, so that it is read once.
+
+    Raises:
+        BuildError: if one of these cannot be built, or data, output and loss do not agree, or it
+            reports no metric of the name that is searched for.
+        DataError: if the data does not fit.
+    """
+    job = Job(Key("check", 0), point, seed=0)
+    model, made = _compiled(engine, job)
+    about = digest(made.data, made.parts)
+    judge = Judge(model, made, about["digest"], Scans() if scans is None else scans)
+    warnings = [*judge.agreement(model, "loss")]
+    try:
+        values = _evaluated(model, made.parts, space)
+        warnings += judge.numbers(values)
+        warnings += judge.parts()
+        names = _reported(values, model, made)
+    except HpsearchError:
+        raise
+    except Exception as error:
+        raise BuildError(_told(model, made, error)) from error
+    warnings += _build_training(made, names, judge)
+    if names is not None and space.metric not in names:
+        raise _NoMetric(
+            f"No trial will report the metric {space.metric!r}. {nearest(space.metric, names)}"
+            + _why_missing(space, made.parts)
+        )
+    shapes = getattr(model, "output_shape", None)
+    data = {"digest": about["digest"], "shapes": about["parts"], "name": space.name or "data"}
+    distinct = tuple(dict.fromkeys(warnings))
+    return Look(point, int(model.count_params()), names or (), str(shapes), data, distinct)
+
+
+def first_look(engine: KerasEngine, space: Space, parameters: Parameters) -> Look:
+    """Look at one point that can be built: a baseline, one from the middle, or one of a few more.
+
+    A point that fails is a trial that would fail, which is no reason not to search; several in a
+    row are.
+
+    Raises:
+        BuildError, DataError: the first failure, if none of `TRIES` points can be built; or at
+            once if no trial would report the metric.
+        SearchStopped: if no point satisfies `require`.
+    """
+    first: HpsearchError | None = None
+    scans = Scans()
+    for point in itertools.islice(candidates(space, parameters), TRIES):
+        try:
+            return look(engine, space, point, scans)
+        except _NoMetric:
+            raise
+        except (BuildError, DataError) as error:
+            first = first or error
+    assert first is not None, "there is a candidate, or `candidates` has raised"
+    raise first
+
+
+def _compiled(engine: KerasEngine, job: Job) -> tuple[Any, Construction]:
+    """The compiled model; where it cannot even be called with its inputs, what they are."""
+    try:
+        return engine.compiled(job)
+    except HpsearchError:
+        raise
+    except Exception as error:
+        made = engine.construction(job)
+        model, text = made.model(), f"The first batch failed: {said(error)}"
+        try:
+            ensure_built(model, made.parts)
+        except Exception:
+            text = _told(model, made, error)
+        raise BuildError(text) from error
+
+
+def _told(model: Any, made: Construction, error: Exception) -> str:
+    try:
+        return batch_failed(model, first_batch(made.parts.train), error)
+    except HpsearchError:
+        raise
+    except Exception:  # the dataset itself fails
+        return f"The first batch failed: {said(error)}"
+
+
+def _build_training(
+    made: Construction, names: tuple[str, ...] | None, judge: Judge
+) -> Iterator[str]:
+    """Build what a trial is trained with, and use none of it: phases, a loop of one's own."""
+    phases = len(made.space.phases)
+    if made.space.train is not None:
+        phases = int("fit" in inspect.signature(made.function("train")).parameters)
+    prepared = False
+    for number in range(phases):
+        phase = made.phase(number)
+        for callback in phase.callbacks or ():
+            _check_monitor(callback, names)
+        prepared = prepared or phase.prepare is not None  # which may change the output
+        if phase.loss is not None and not prepared:
+            yield from judge.agreement(phase, f"{made.phase_place(number)}.loss")
+
+
+def _check_monitor(callback: Any, names: tuple[str, ...] | None) -> None:
+    """Refuse a callback that waits for a metric that no epoch reports; Keras would fail or ignore it."""
+    monitor = getattr(callback, "monitor", None)
+    if isinstance(monitor, str) and names is not None and monitor not in (*names, "learning_rate"):
+        raise BuildError(
+            f"{type(callback).__name__} monitors {monitor!r}, which no trial reports. "
+            f"{nearest(monitor, names)}"
+        )
+
+
+def _evaluated(model: Any, parts: Parts, space: Space) -> dict[str, float] | None:
+    """What the first batch of the training part gives; None where a loop of one's own trains."""
+    if space.train is not None:
+        return None
+    train = _first_rows(parts.train)
+    arrays = {} if train.dataset else {"y": train.y, "sample_weight": train.weight}
+    steps = {"steps": 1} if train.dataset else {"batch_size": BATCH}
+    values: dict[str, float] = model.evaluate(
+        train.x, **arrays, **steps, verbose=0, return_dict=True
+    )
+    return values
+
+
+def _reported(
+    values: dict[str, float] | None, model: Any, made: Construction
+) -> tuple[str, ...] | None:
+    """The names that an epoch will report; None where only the loop of the user's own knows."""
+    if values is None:
+        return None
+    space, parts, names = made.space, made.parts, list(values)
+    if parts.validation is not None:
+        names += [f"val_{name}" for name in names]
+    if space.evaluate is not None and space.metric not in names:
+        train = _first_rows(parts.train)
+        try:
+            scores = made.function("evaluate")(model, Parts(train, train, None))
+            names += [str(name) for name in scores]
+        except Exception:
+            return None  # a score may need more rows than one batch has
+    return tuple(names)
+
+
+def _first_rows(part: Part) -> Part:
+    return part if part.dataset else part.take(slice(0, BATCH))
+
+
+def _why_missing(space: Space, parts: Parts) -> str:
+    if space.metric.startswith("val_") and parts.validation is None:
+        return " There is no validation part: write Data(…, validation=0.2)."
+    name = space.metric.removeprefix("val_")
+    return f" Name {name!r} in metrics=[…], or return it from evaluate=."

@@ -1,0 +1,94 @@
+"""What keeps a network from overfitting and lets it start well: dropout, penalties, normalisation."""
+
+from hpsearch import loguniform, maybe, uniform
+from hpsearch.keras import constraints, initializers, layers, regularizers
+from hpsearch.spaces.pieces.subset import one_of
+
+
+def dropout(most=0.5):
+    """Dropout with a rate in [0, most], `most` below 1: that share of the inputs is set to 0.
+
+    >>> dropout(most=0.3)
+    layers.Dropout(uniform(0.0, 0.3))
+    """
+    return layers.Dropout(uniform(0, most))
+
+
+def spatial_dropout(most=0.5):
+    """Dropout of whole channels of images (n, rows, columns, channels), rate in [0, most].
+
+    >>> spatial_dropout()
+    layers.SpatialDropout2D(uniform(0.0, 0.5))
+    """
+    return layers.SpatialDropout2D(uniform(0, most))
+
+
+def gaussian_dropout(most=0.5):
+    """Inputs times normal noise of mean 1 and variance rate / (1 − rate), rate in [0, most].
+
+    >>> gaussian_dropout()
+    layers.GaussianDropout(uniform(0.0, 0.5))
+    """
+    return layers.GaussianDropout(uniform(0, most))
+
+
+def weight_decay(low=1e-6, high=1e-2):
+    """An L2 penalty of [low, high] times the sum of squares, or none: `kernel_regularizer=…`.
+
+    It adds to the loss, so search for a metric. Its scale is that of the loss: 1e-6 does nothing
+    to most networks, 1e-2 holds most of them down.
+
+    >>> layers.Dense(8, kernel_regularizer=weight_decay())
+    layers.Dense(8, kernel_regularizer=maybe(regularizers.L2(loguniform(1e-06, 0.01))))
+    """
+    return maybe(regularizers.L2(loguniform(low, high)))
+
+
+def max_norm(low=1.0, high=5.0):
+    """The longest vector of weights into a unit, in [low, high], or none: `kernel_constraint=…`.
+
+    >>> layers.Dense(8, kernel_constraint=max_norm())
+    layers.Dense(8, kernel_constraint=maybe(constraints.MaxNorm(uniform(1.0, 5.0))))
+    """
+    return maybe(constraints.MaxNorm(uniform(low, high)))
+
+
+def normalization(among=("none", "batch", "layer"), name=None):
+    """Normalisation over the batch or over the features, or none, in a list of layers.
+
+    "none" is None in a point and leaves no layer. In a list a choice has the label `choice`: give
+    it a name, and the same one serves every place.
+
+    Raises:
+        ValueError: for another name.
+
+    >>> normalization(among=("none", "batch"))
+    choice([None, 'batch'])
+    """
+    options = {
+        "none": None,
+        "batch": layers.BatchNormalization(),
+        "layer": layers.LayerNormalization(),
+    }
+    return one_of(options, among, name)
+
+
+def initializer(among=("glorot", "he", "lecun"), name=None):
+    """How the weights of a layer start: `kernel_initializer=…`. Also `orthogonal`.
+
+    Their variance is 2 / (inputs + outputs) for glorot (tanh, sigmoid), 2 / inputs for he (relu and
+    its like), 1 / inputs for lecun (selu).
+
+    Raises:
+        ValueError: for another name.
+
+    >>> layers.Dense(8, kernel_initializer=initializer())
+    layers.Dense(8, kernel_initializer=choice(['glorot', 'he', 'lecun']))
+    """
+    options = {
+        "glorot": initializers.GlorotUniform(),
+        "he": initializers.HeNormal(),
+        "lecun": initializers.LecunNormal(),
+        "orthogonal": initializers.Orthogonal(),
+    }
+    return one_of(options, among, name)
