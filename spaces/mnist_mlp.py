@@ -9,8 +9,8 @@ Reference: five trials reach a test accuracy of 0.9666, the figure of the notes.
 
 from hpsearch import Fit, Space, choice, given, uniform
 from hpsearch.keras import Sequential, layers
-from hpsearch.spaces.pieces.data import mnist
 from hpsearch.spaces.pieces.blocks import fourth_layer
+from hpsearch.spaces.pieces.data import mnist
 
 space = Space(
     data=mnist(held_out=0.1, flatten=True),

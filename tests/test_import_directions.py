@@ -34,7 +34,11 @@ MAY_IMPORT = {
     "preflight": {"space", "build", "train", *DATA},
     "predict": {"space", "train", "store", "record", *DATA},
     "study": {*DRIVER, "preflight", *DATA},
-    "cli": {*DRIVER, "study", "preflight", "predict", "plain_keras", "report", "import_hyperas", *DATA},
+    "cli": {
+        *("study", "preflight", "predict", "plain_keras", "report", "import_hyperas"),
+        *DRIVER,
+        *DATA,
+    },
     "__main__": {"cli"},
     "__init__": {"declare", "space", "study", "suggest"},
 }

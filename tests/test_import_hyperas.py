@@ -49,13 +49,13 @@ OLD_AND_NEW = {
         "Dropout_1": "model.dropout_1.rate",
         "batch_size": "fit.batch_size",
     },
-    "five_together.py": {"Dense": "model.dense.units", "Dropout": "model.dropout.rate"},
-    "over_mongo.py": {
+    "five_together.txt": {"Dense": "model.dense.units", "Dropout": "model.dropout.rate"},
+    "over_mongo.txt": {
         "int": "model.dense.units",
         "Dropout": "model.dropout.rate",
         "int_1": "model.dense_1.units",
     },
-    "pictures_augmented.py": {
+    "pictures_augmented.txt": {
         "Dropout": "model.dropout.rate",
         "Dense": "model.dense.units",
         "Dropout_1": "model.dropout_1.rate",
@@ -64,7 +64,7 @@ OLD_AND_NEW = {
         "lr_2": "optimizer.sgd.learning_rate",
         "choiceval": "optimizer",
     },
-    "plateau.py": {
+    "plateau.txt": {
         "penalty": "penalty",
         "Dense": "model.dense.units",
         "Dense_1": "switch",
@@ -72,7 +72,7 @@ OLD_AND_NEW = {
         "Dense_2": "model.dense_1.units",
         "lr": "optimizer.learning_rate",
     },
-    "stopping_early.py": {
+    "stopping_early.txt": {
         "dropout": "(left out)",
         "dropout_1": "model.lstm.dropout",
         "dropout_U": "model.lstm.recurrent_dropout",
@@ -81,8 +81,8 @@ OLD_AND_NEW = {
         "which": "optimizer",
         "batch_size": "fit.batch_size",
     },
-    "twins.py": {"rate": "model.rate", "width": "model.width"},
-    "two_inputs.py": {
+    "twins.txt": {"rate": "model.rate", "width": "model.width"},
+    "two_inputs.txt": {
         "kind": "kind",
         "Dense": "model.dense.units",
         "Dense_1": "model.dense_1.units",
@@ -90,7 +90,7 @@ OLD_AND_NEW = {
         "optimizer": "optimizer",
         "batch_size": "fit.batch_size",
     },
-    "with_helpers.py": {
+    "with_helpers.txt": {
         "rate": "model.rate",
         "Dense": "model.units",
         "int": "model.times",
@@ -99,7 +99,7 @@ OLD_AND_NEW = {
         "patience": "fit.callbacks.early_stopping.patience",
         "batch_size": "fit.batch_size",
     },
-    "words_and_signals.py": {
+    "words_and_signals.txt": {
         "Dropout": "model.dropout.rate",
         "Convolution1D": "model.conv1d.filters",
         "Convolution1D_1": "model.conv1d.kernel_size",
@@ -111,10 +111,10 @@ OLD_AND_NEW = {
 
 OPTIONS = {
     "complex_listing.txt": "--max-trials 4 --algo tpe --seed 1337",
-    "five_together.py": "--max-trials 10 --algo random --seed 1337",
-    "plateau.py": "--max-trials 8 --algo anneal --seed 1337",
-    "stopping_early.py": "--max-trials 10 --algo tpe --seed 1337",
-    "words_and_signals.py": "--max-trials 3 --algo random --seed 5",
+    "five_together.txt": "--max-trials 10 --algo random --seed 1337",
+    "plateau.txt": "--max-trials 8 --algo anneal --seed 1337",
+    "stopping_early.txt": "--max-trials 10 --algo tpe --seed 1337",
+    "words_and_signals.txt": "--max-trials 3 --algo random --seed 5",
 }
 
 SMALL = """
@@ -200,7 +200,7 @@ def test_what_comes_out_passes_the_check(name, data_folder):
     assert "take every option" in done.output
 
 
-@pytest.mark.parametrize("name", ["with_helpers.py", "twins.py", "two_inputs.py"])
+@pytest.mark.parametrize("name", ["with_helpers.txt", "twins.txt", "two_inputs.txt"])
 def test_a_trial_of_what_comes_out_succeeds(name, data_folder):
     import hpsearch
 
@@ -285,7 +285,7 @@ def test_keras_is_not_imported_for_a_conversion():
     code = (
         "import sys; from hpsearch.import_hyperas import convert, read_file\n"
         "from pathlib import Path\n"
-        f"convert(read_file(Path({str(FILES / 'plateau.py')!r})), 'plateau.py')\n"
+        f"convert(read_file(Path({str(FILES / 'plateau.txt')!r})), 'plateau.txt')\n"
         "print([n for n in ('keras', 'tensorflow', 'hyperopt') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -532,6 +532,78 @@ def test_another_body_stays_a_function_and_the_report_says_why(body, why, folder
     assert {row.label for row in found.rows} == set(space.parameters)
 
 
+def test_classes_of_the_file_are_delayed(folder):
+    text = small("model.add(Times({{choice([1, 2])}}))", fit=FIT[:-1] + ", callbacks=[Says()])")
+    classes = """
+import keras
+class Times(keras.engine.Layer):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+    def call(self, x):
+        return x * self.factor
+
+class Says(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs):
+        print(logs['val_acc'])
+
+def data():"""
+    found = convert(text.replace("\ndef data():", classes), "a.py")
+    assert "class Times(keras.layers.Layer):" in found.module
+    assert "delayed(Times)(choice([1, 2]))" in found.module
+    assert "callbacks=[delayed(Says)()]" in found.module
+    assert 'print(logs["val_accuracy"])' in found.module
+    assert [row.label for row in found.rows] == ["(see hpsearch check)"]
+    load(str(written(found.module, folder)))
+
+
+def test_names_that_would_hide_ours_are_changed(folder):
+    body = "layers = {{choice([2, 3])}}\n    model.add(Dense(layers))\n    model.add(Dense(layers))"
+    found = convert(small(body), "a.py")
+    assert 'layers_ = choice([2, 3], name="layers")' in found.module
+    assert set(load(str(written(found.module, folder))).space.parameters) == {"layers"}
+
+
+def test_a_list_of_callbacks_in_a_variable_stands_in_its_place():
+    fit = (
+        "callbacks = [EarlyStopping(patience=2), ModelCheckpoint('x.h5')]\n    "
+        + FIT[:-1] + ", callbacks=callbacks)"
+    )  # fmt: skip
+    imports = "from keras.callbacks import EarlyStopping, ModelCheckpoint\n"
+    found = convert(imports + small(fit=fit), "a.py")
+    assert "callbacks=[callbacks.EarlyStopping(patience=2)]" in found.module
+    assert "ModelCheckpoint is left out: the weights of the best epoch" in notes_of(found)
+    assert "callbacks_" not in found.module
+
+
+def test_a_metric_is_called_accuracy_in_a_kept_function():
+    body = "for i in range(2):\n        model.add(Dense({{choice([2, 3])}}))"
+    found = convert(small(body).replace('metrics=["accuracy"]', "metrics=['acc']"), "a.py")
+    assert 'metrics=["accuracy"]' in found.module and found.kept
+
+
+def test_a_seed_at_the_head_of_the_file_is_told():
+    found = convert(f"import numpy\nnumpy.random.seed(3)\n{small()}", "a.py")
+    assert "2: numpy.random.seed(…): a search has one seed: --seed" in notes_of(found)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_converted_or_refused(data):
+    name = data.draw(st.sampled_from([n for n in OLD_AND_NEW if n.endswith(".txt")]))
+    lines = read_file(FILES / name).split("\n")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        if data.draw(st.booleans()):
+            del lines[at]
+        else:
+            lines.insert(at, lines[at])
+    try:
+        ast.parse(convert("\n".join(lines), name).module)
+    except SpaceError as error:
+        assert len(str(error).splitlines()) <= 6
+
+
 # Data and objective
 
 
@@ -573,6 +645,58 @@ def test_the_objective_is_followed_back(end, goal):
     assert goal in flat
     assert ("in a way of its own" in notes_of(found)) == ("predict" in end)
     assert ("searched for the worst" in notes_of(found)) == (end.endswith("['val_acc'][-1]}"))
+
+
+def test_a_searched_split_is_an_argument_of_the_data_function(folder):
+    fit = "model.fit(x_train, y_train, validation_split={{uniform(0.1, 0.3)}})"
+    found = convert(
+        small(fit=fit, end="return {'loss': model.evaluate(x_test, y_test)[0]}"), "a.py"
+    )
+    assert "def data(validation_split):" in found.module
+    assert "data=data(validation_split=uniform(0.1, 0.3))" in found.module
+    labels = set(load(str(written(found.module, folder))).space.parameters)
+    assert (
+        labels
+        == {row.label for row in found.rows}
+        == {"data.validation_split", "model.dense.units"}
+    )
+
+
+def test_a_template_that_shapes_both_data_and_model_is_one_word(folder):
+    body = "n = {{choice([2, 3])}}\n    x_train, x_test = x_train[:, :n], x_test[:, :n]\n    model.add(Dense(n + len(x_train[0])))"
+    found = convert(small(body), "a.py")
+    assert 'n = choice([2, 3], name="n")' in found.module
+    assert "data=prepared(n=n)" in found.module and "model=model(n=n)" in found.module
+    assert set(load(str(written(found.module, folder))).space.parameters) == {"n"}
+
+
+def test_what_is_computed_for_fit_is_told_and_left_out():
+    fit = (
+        "model.fit(x_train, y_train, class_weight={0: 1, 1: y_train.mean()}, validation_split=0.1)"
+    )
+    found = convert(small(fit=fit), "a.py")
+    assert "class_weight" not in found.module
+    assert "fit(class_weight=…) is computed: y_train, of the data" in notes_of(found)
+
+
+def test_a_template_behind_fit_is_told_and_left_out():
+    end = "score = model.evaluate(x_test, y_test, batch_size={{choice([8, 9])}})\n    return {'loss': score[0]}"
+    found = convert(small(end=end), "a.py")
+    assert [row.label for row in found.rows] == ["model.dense.units", "(left out)"]
+    assert "the template {{choice([8, 9])}} has no place here: it is left out" in notes_of(found)
+
+
+def test_validation_data_is_told_from_test_data_by_its_names():
+    text = small().replace(
+        "return x[:30], y[:30], x[30:], y[30:]", "return x, y, x[1:], y[1:], x[2:], y[2:]"
+    )
+    text = text.replace(
+        "x_train, y_train, x_test, y_test):", "x_train, y_train, x_val, y_val, x_test, y_test):"
+    )
+    text = text.replace("validation_data=(x_test, y_test)", "validation_data=(x_val, y_val)")
+    found = convert(text, "a.py")
+    assert "Data((x, y), validation=(x[1:], y[1:]), test=(x[2:], y[2:]))" in found.module
+    assert "its test data" not in notes_of(found)
 
 
 def test_ragged_datasets_stay_those_of_keras():
@@ -668,6 +792,26 @@ def model(x_train, y_train, x_test, y_test):
     assert "Model(inputs=one, outputs=layers.Dense(1)(both))" in module
 
 
+def test_a_layer_that_is_applied_under_an_if_is_a_switch_that_is_applied(folder):
+    text = small("pass").replace(
+        "model = Sequential()", "one = Input(shape=x_train.shape[1:])\n    x = Dense(3)(one)"
+    )
+    text = text.replace(
+        "    pass\n",
+        "    if {{choice(['no', 'yes'])}} == 'yes':\n        x = Dropout({{uniform(0, 1)}})(x)\n        x = Dense(4)(x)\n    else:\n        x = Dense({{choice([5, 6])}})(x)\n",
+    )
+    text = text.replace(
+        'model.add(Dense(1, activation="sigmoid"))', "model = Model(one, Dense(1)(x))"
+    )
+    found = convert(text, "a.py")
+    assert found.kept == ""
+    assert re.search(r"x = match\(\s*no_or_yes,", found.module)
+    space = load(str(written(found.module, folder))).space
+    assert {row.label for row in found.rows} == set(space.parameters)
+    (rate,) = [row.label for row in found.rows if row.word == "uniform(0, 1)"]
+    assert not space.parameters[rate].always
+
+
 # What is refused
 
 
@@ -717,6 +861,16 @@ def test_a_file_without_a_data_function_is_refused():
     )
 
 
+def test_a_data_function_without_a_name_is_refused():
+    message = refused(small().replace("minimize(model, data,", "minimize(model, lambda: 1,"))
+    assert "no data function found: optim.minimize names none. Define def data()" in message
+
+
+def test_a_data_function_that_returns_nothing_is_refused():
+    text = small().replace("    return x[:30], y[:30], x[30:], y[30:]", "    return")
+    assert "data() must return what model() takes, and nothing is returned" in refused(text)
+
+
 def test_a_model_function_without_fit_is_refused():
     assert "model() does not call model.fit(...)" in refused(small(fit="history = 1"))
 
@@ -746,7 +900,7 @@ def invoke(*arguments):
 
 
 def test_the_command_writes_the_space_and_reports_on_standard_error(folder):
-    done = invoke(FILES / "over_mongo.py", "-o", "mine.py")
+    done = invoke(FILES / "over_mongo.txt", "-o", "mine.py")
     assert done.exit_code == 0
     assert done.stdout == ""
     assert "space = Space(" in Path("mine.py").read_text()
@@ -754,7 +908,7 @@ def test_the_command_writes_the_space_and_reports_on_standard_error(folder):
     assert lines[0].split() == ["hyperas", "name", "here", "the", "word"]
     assert lines[1].split()[:2] == ["int", "model.dense.units"]
     assert "Not converted, or not as it was:" in lines
-    assert any(line.startswith("  over_mongo.py:46: trials=MongoTrials(…): ") for line in lines)
+    assert any(line.startswith("  over_mongo.txt:46: trials=MongoTrials(…): ") for line in lines)
     assert lines[-2:] == [
         "check it:  hpsearch check mine.py",
         "run it:    hpsearch run mine.py --max-trials 10 --algo tpe --seed 1337",
@@ -762,21 +916,21 @@ def test_the_command_writes_the_space_and_reports_on_standard_error(folder):
 
 
 def test_without_an_output_the_space_is_printed(folder):
-    done = invoke(FILES / "with_helpers.py")
-    assert done.stdout == converted("with_helpers.py").module
+    done = invoke(FILES / "with_helpers.txt")
+    assert done.stdout == converted("with_helpers.txt").module
     assert (
-        "stays a function, its templates are arguments: with_helpers.py:39: a for loop."
+        "stays a function, its templates are arguments: with_helpers.txt:39: a for loop."
         in done.stderr
     )
 
 
 def test_a_file_that_is_there_is_written_over_only_when_asked(folder):
     Path("mine.py").write_text("kept")
-    done = invoke(FILES / "plateau.py", "-o", "mine.py")
+    done = invoke(FILES / "plateau.txt", "-o", "mine.py")
     assert isinstance(done.exception, SpaceError)
     assert "mine.py is there already. Give another name, or --force" in str(done.exception)
     assert Path("mine.py").read_text() == "kept"
-    assert invoke(FILES / "plateau.py", "-o", "mine.py", "--force").exit_code == 0
+    assert invoke(FILES / "plateau.txt", "-o", "mine.py", "--force").exit_code == 0
     assert "space = Space(" in Path("mine.py").read_text()
 
 
@@ -796,10 +950,16 @@ def test_a_file_that_cannot_be_read_is_refused(make, message, folder):
     assert re.search(message, str(done.exception))
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that no one can read")
+def test_a_file_that_the_system_does_not_give_is_refused():
+    with pytest.raises(SpaceError, match="mem cannot be read: Input/output error"):
+        read_file(Path("/proc/self/mem"))
+
+
 def test_an_output_must_be_a_python_file_in_a_folder_that_is_there(folder):
-    done = invoke(FILES / "plateau.py", "-o", "mine.txt")
+    done = invoke(FILES / "plateau.txt", "-o", "mine.txt")
     assert "A space is a Python file, got 'mine.txt'. Write `-o mine.py`." in str(done.exception)
-    done = invoke(FILES / "plateau.py", "-o", "nowhere/mine.py")
+    done = invoke(FILES / "plateau.txt", "-o", "nowhere/mine.py")
     assert "nowhere/mine.py cannot be written: No such file" in str(done.exception)
 
 

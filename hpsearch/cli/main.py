@@ -34,6 +34,7 @@ COMMANDS = {
     "ui": "serve",
     "spaces": "start",
     "new": "start",
+    "import-hyperas": "import_hyperas",
 }
 """Each command with the module of this package that holds it, in the order of `--help`."""
 
@@ -50,7 +51,7 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f".{COMMANDS[name]}", __package__)
-        found: click.Command = getattr(module, f"{name}_command")
+        found: click.Command = getattr(module, f"{name.replace('-', '_')}_command")
         return found
 
     def resolve_command(

@@ -160,7 +160,7 @@ def load_data(name):
         return getattr(keras.datasets, name).load_data()
     except Exception as error:  # no network, or a file that is not the one Keras expects
         raise FileNotFoundError(
-            f"The data {name} could not be downloaded: {error} "
+            f"{name} could not be downloaded: {str(error).rstrip('.')}. "
             f"Set HPSEARCH_DATA to a folder that holds {name}.npz "
             "(arrays x_train, y_train, x_test, y_test)."
         ) from error

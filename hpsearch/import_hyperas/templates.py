@@ -1,0 +1,170 @@
+"""Finding the templates ``{{…}}`` of a hyperas file, and making Python of the rest.
+
+A template is found by its brackets, in code only: never in a string or a comment. Each becomes a
+call of a name of its own, ``__template_0__(uniform(0, 1))``, so that `ast` reads the file with
+its lines kept, and templates within templates need no rule of their own.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from ..errors import SpaceError
+
+__all__ = ["Marked", "Source", "Template", "mark", "template_number"]
+
+MARK = "__template_{}__("
+MARKED = re.compile(r"__template_(\d+)__\Z")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One ``{{…}}``.
+
+    Attributes:
+        number: its place in the file, from 0.
+        start, end: where it stands in the text, in characters.
+        line: from 1.
+        text: what stands between the braces.
+    """
+
+    number: int
+    start: int
+    end: int
+    line: int
+    text: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A text whose templates have become calls, and the templates."""
+
+    text: str
+    templates: tuple[Template, ...]
+
+
+@final
+class Source:
+    """A parsed file.
+
+    Attributes:
+        name: what the file is called in messages.
+        original: its code with the templates as written.
+        text: the code that `tree` was parsed from.
+        comments: the whole-line comments by their line.
+    """
+
+    def __init__(self, name: str, original: str) -> None:
+        self.name, self.original = name, original
+        try:
+            marked = mark(original)
+            self.tree = ast.parse(marked.text)
+        except (SyntaxError, ValueError) as error:
+            raise SpaceError(_not_python(name, error)) from None
+        self.text, self.templates = marked.text, marked.templates
+        self._starts = _line_starts(self.text)
+        self._lines = self.text.split("\n")
+        self.comments = {
+            number: line.strip()
+            for number, line in enumerate(self._lines, 1)
+            if line.lstrip().startswith("#")
+        }
+
+    def offset(self, line: int, column: int) -> int:
+        """Where a position of `ast` (its columns count bytes) is in `text`."""
+        before = self._lines[line - 1].encode()[:column].decode()
+        return self._starts[line - 1] + len(before)
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """The start and end of a node in `text`."""
+        start = self.offset(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+        return start, self.offset(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+
+    def start_of_line(self, line: int) -> int:
+        """Where a line starts in `text`."""
+        return self._starts[line - 1] if line <= len(self._lines) else len(self.text)
+
+    def line_text(self, line: int) -> str:
+        """A line as it was written, without its indent."""
+        lines = self.original.split("\n")
+        return lines[line - 1].strip() if line <= len(lines) else ""
+
+
+def template_number(node: ast.AST) -> int | None:
+    """The number of the template that this call stands for, None for anything else."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
+        found = MARKED.match(node.func.id)
+        return int(found[1]) if found else None
+    return None
+
+
+def mark(text: str) -> Marked:
+    """Return the text with every template as a call.
+
+    Raises:
+        SyntaxError: if the text cannot be read as tokens.
+    """
+    found = sorted(_spans(text))
+    templates = []
+    for number, (start, end) in enumerate(found):
+        line = text.count("\n", 0, start) + 1
+        templates.append(Template(number, start, end, line, text[start + 2 : end - 2].strip()))
+    changes = [(t.start, MARK.format(t.number)) for t in templates]
+    changes += [(t.end - 2, ")") for t in templates]
+    pieces, at = [], 0
+    for where, new in sorted(changes):
+        pieces += [text[at:where], new]
+        at = where + 2
+    return Marked("".join([*pieces, text[at:]]), tuple(templates))
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every pair of braces directly inside another: a set of a set cannot be."""
+    starts = _line_starts(text)
+    waiting: list[int] = []
+    inner = (-1, -1)  # the pair of braces closed last
+    for token in _tokens(text):
+        if token.type != tokenize.OP:
+            continue
+        at = starts[token.start[0] - 1] + token.start[1]
+        if token.string == "{":
+            waiting.append(at)
+        elif token.string == "}" and waiting:
+            start = waiting.pop()
+            if inner == (start + 1, at - 1):
+                yield start, at + 1
+                inner = (-1, -1)
+            else:
+                inner = (start, at)
+
+
+def _tokens(text: str) -> Sequence[tokenize.TokenInfo]:
+    try:
+        return list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except tokenize.TokenError as error:
+        message, (line, _) = error.args
+        raise SyntaxError(message, ("", line, 0, "")) from None
+
+
+def _line_starts(text: str) -> list[int]:
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    return starts
+
+
+def _not_python(name: str, error: Exception) -> str:
+    line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    hint = ""
+    if "print" in text:
+        hint = " It is Python 2: write print(...)."
+    return f"{name}{line}: not Python: {text}.{hint} Correct that line and import again."
