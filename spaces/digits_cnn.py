@@ -1,44 +1,31 @@
 """Handwritten digits by a small convolutional network, its blocks searched.
 
-One to three blocks of convolution, normalisation and activation, each with filters of its own;
-the image is halved after the first, then averaged or flattened. The baseline `plain` is the
-network someone would write first.
+One to three blocks of the piece `convolution_block`, each with filters, kernel and normalisation
+of its own, one activation for all; then the piece `head`: flattened with a dense layer, or
+averaged. The baseline `plain` is the network someone would write first.
 
-Reference: our own figures, see docs/ready-spaces.md.
+Reference: none is printed; docs/ready-spaces.md has our own figures.
 """
 
-from hpsearch import Fit, Space, choice, given, integer, maybe, repeat
-from hpsearch.keras import Sequential, layers
+from hpsearch import Fit, Space, choice, integer, repeat
+from hpsearch.keras import Sequential
 from hpsearch.spaces.pieces.activations import activation
+from hpsearch.spaces.pieces.blocks import convolution_block, head
 from hpsearch.spaces.pieces.data import digits
 from hpsearch.spaces.pieces.optimizers import adam, sgd
-from hpsearch.spaces.pieces.regularizers import dropout
 
 shared = activation(among=("relu", "gelu", "tanh"), name="activation")
 
 
 def block(i):
-    """Convolution number `i`: filters of its own, normalised or not."""
-    return [
-        layers.Conv2D(choice([8, 16, 32]), 3, padding="same"),
-        maybe(layers.BatchNormalization()),
-        layers.Activation(shared),
-    ]
+    """Block number `i`, which halves the 8 × 8 pixels."""
+    return convolution_block(filters=choice([8, 16, 32]), activation=shared)
 
 
 space = Space(
     data=digits(images=True),
     model=Sequential(
-        [
-            repeat(block, times=integer(1, 3)),
-            layers.MaxPooling2D(2),
-            choice(
-                {"average": layers.GlobalAveragePooling2D(), "flatten": layers.Flatten()},
-                name="end",
-            ),
-            dropout(),
-            layers.Dense(given.classes, activation="softmax"),
-        ]
+        [repeat(block, times=integer(1, 3)), head(among=("flatten", "average"), name="head")]
     ),
     optimizer=choice({"adam": adam(), "sgd": sgd()}),
     loss="sparse_categorical_crossentropy",
@@ -48,11 +35,14 @@ space = Space(
         "plain": {
             "block.times": 2,
             "block.0.conv2d.filters": 16,
+            "block.0.conv2d.kernel_size": 3,
             "block.0.batch_normalization": False,
             "block.1.conv2d.filters": 32,
+            "block.1.conv2d.kernel_size": 3,
             "block.1.batch_normalization": False,
             "activation": "relu",
-            "end": "flatten",
+            "head": "flatten",
+            "dense.units": 64,
             "dropout.rate": 0.25,
             "optimizer": "adam",
             "adam.learning_rate": 0.001,

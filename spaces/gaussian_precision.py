@@ -5,10 +5,11 @@ loss of one's own: −log β + β (y − μ)², with μ = 0. What it should find
 the sample, 1 / mean((y − μ)²). The baseline `notes` is the course notes' setting: softplus, SGD at
 rate .01 with the gradient clipped to norm 1, 300 epochs in batches of 64.
 
-Three spaces: `hpsearch run gaussian_precision` has σ = 1/√5, β near 5 (the notes reached 5.67 for
-it); `gaussian_precision:wide` σ = 1000 and `gaussian_precision:narrow` σ = 0.0001, where without
-clipping a step leaves the region in which the logarithm is defined: those trials end as failures,
-and the search leaves the region where they happen.
+Three spaces. `hpsearch run gaussian_precision` has σ = 1/√5, β near 5 (the notes reached 5.67 for
+it). `gaussian_precision:wide` has σ = 1000: without clipping a step leaves the region in which the
+logarithm is defined, and the trial ends as a failure; the search leaves the region where that
+happens. `gaussian_precision:narrow` has σ = 0.0001 and a slow descent: none of its points gets to
+β = 10⁸. In all three a relu that starts below zero fails at once, which half of them do.
 
 Reference: β within 2% of the sample's maximum likelihood.
 """

@@ -28,10 +28,15 @@ from hpsearch.spaces.pieces import (
 from hpsearch.spaces.pieces import (
     blocks as block_pieces,
 )
+from hpsearch.spaces.pieces import (
+    initializers as initializer_pieces,
+)
 from hpsearch.train import KerasEngine
 from hpsearch.trial import Job, Key, Status, Task
 
-MODULES = (subset, activations, losses, optimizers, regularizers, block_pieces, callbacks)
+MODULES = (
+    subset, activations, losses, optimizers, regularizers, initializer_pieces, block_pieces, callbacks
+)  # fmt: skip
 LAYERS = (
     "sigmoid", "softmax", "relu", "leaky_relu", "elu", "prelu", "tanh", "softplus",
     "softplus_beta", "gelu", "silu", "linear", "absolute",
@@ -98,11 +103,11 @@ PIECES = {
         layers.Dense(4, kernel_regularizer=regularizers.weight_decay())
     ),
     "max_norm": lambda: space(layers.Dense(4, kernel_constraint=regularizers.max_norm())),
-    "normalization": lambda: space(layers.Dense(4), regularizers.normalization()),
+    "normalization": lambda: space(layers.Dense(4), block_pieces.normalization()),
     "initializer": lambda: space(
         layers.Dense(
             4,
-            kernel_initializer=regularizers.initializer(("glorot", "he", "lecun", "orthogonal")),
+            kernel_initializer=initializer_pieces.initializer(("glorot", "he", "lecun", "orthogonal")),
         )
     ),
     "units": lambda: space(layers.Dense(block_pieces.units(high=32))),
@@ -215,13 +220,13 @@ def test_every_activation_layer_loads_in_a_process_without_hpsearch(folder):
 ALONE = {
     "activation_layer": lambda: activations.activation_layer(among=LAYERS),
     "dropout": regularizers.dropout,
-    "normalization": regularizers.normalization,
+    "normalization": block_pieces.normalization,
     "dense_block": block_pieces.dense_block,
     "convolution_block": block_pieces.convolution_block,
     "extra_layers": block_pieces.extra_layers,
     "units": lambda: layers.Dense(block_pieces.units()),
     "weight_decay": lambda: layers.Dense(1, kernel_regularizer=regularizers.weight_decay()),
-    "initializer": lambda: layers.Dense(1, kernel_initializer=regularizers.initializer()),
+    "initializer": lambda: layers.Dense(1, kernel_initializer=initializer_pieces.initializer()),
 }
 
 
@@ -330,7 +335,7 @@ def test_a_named_prelu_has_slopes_of_its_own_in_every_place():
 
 
 def test_no_normalization_leaves_no_layer():
-    whole = space(layers.Dense(4), regularizers.normalization(name="normal"))
+    whole = space(layers.Dense(4), block_pieces.normalization(name="normal"))
     kinds = {
         str(option): [type(layer).__name__ for layer in built(whole, {"normal": option}).layers]
         for option in (None, "batch", "layer")
@@ -431,8 +436,8 @@ def test_a_subset_of_unknown_no_or_repeated_names_is_refused(among):
         optimizers.optimizer,
         lambda among: optimizers.schedule(0.1, among=among),
         lambda among: optimizers.adam(schedules=among),
-        regularizers.normalization,
-        regularizers.initializer,
+        block_pieces.normalization,
+        initializer_pieces.initializer,
         lambda among: block_pieces.head(among=among),
     ],
 )

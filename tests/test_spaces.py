@@ -14,6 +14,7 @@ from hpsearch.build import resolve_parts
 from hpsearch.preflight import survey
 from hpsearch.space import load, ready_spaces
 from hpsearch.train import KerasEngine
+from hpsearch.trial import Job, Key
 
 ROOT = Path(__file__).resolve().parent.parent
 READY = {
@@ -209,18 +210,53 @@ def test_a_precision_learned_without_clipping_at_a_large_deviation_fails_and_tea
     assert clipped.status == "ok" and clipped.outcome.metrics["beta"] > 0
 
 
-def test_two_relu_units_learn_exclusive_or(tmp_path):
-    found = {}
-    for seed in (1, 2):
-        result = hpsearch.search(
-            "xor", max_trials=12, seed=seed, folder=tmp_path, progress=False,
-            fix={"kernel_initializer": "wide", "optimizer": "adam", "adam.learning_rate": 0.05,
-                 "epochs": 10},
-        )  # fmt: skip
-        best = min(result.trials, key=lambda trial: trial.value)
-        found[seed] = best.outcome.metrics
-    assert min(metrics["squared_error"] for metrics in found.values()) < 1e-3
-    assert max(metrics["right"] for metrics in found.values()) == 4
+def built(name):
+    """The untrained model of a ready space at its baseline, and its data."""
+    space = load(name).space
+    point = space.check(space.baselines["notes"])
+    model, made = KerasEngine(space, 1).compiled(Job(Key("s", 0), point, seed=1))
+    return model, made.parts
+
+
+def test_the_weights_that_the_notes_set_by_hand_have_no_error_on_exclusive_or():
+    from hpsearch.spaces.xor import error
+
+    model, data = built("xor")
+    model.set_weights([np.ones((2, 2)), np.array([0, -1]), np.array([[1], [-2]]), np.zeros(1)])
+    assert error(model, data) == {"squared_error": 0.0, "right": 4}
+    model.set_weights([np.zeros((2, 2)), np.zeros(2), np.zeros((2, 1)), np.array([0.5])])
+    assert error(model, data) == {"squared_error": 0.25, "right": 2}  # the best line: .5 everywhere
+
+
+@pytest.mark.parametrize("beta", [0.5, 5.0, 7.3])
+def test_the_precision_of_a_model_is_judged_by_the_maximum_likelihood(beta):
+    from hpsearch.spaces.gaussian_precision import precision
+
+    model, data = built("gaussian_precision")
+    model.set_weights(
+        [np.zeros((1, 1)), np.log(np.expm1([beta]))]
+    )  # softplus gives beta everywhere
+    spread = float((data.train.y.astype("float64") ** 2).mean())
+    found = precision(model, data)
+    assert found["beta"] == pytest.approx(beta, rel=1e-5)
+    assert found["likeliest_beta"] == pytest.approx(1 / spread, rel=1e-5)
+    assert found["relative_error"] == pytest.approx(abs(beta * spread - 1), rel=1e-4)
+    assert found["likelihood_loss"] == pytest.approx(-np.log(beta) + beta * spread, rel=1e-5)
+
+
+def test_the_gradient_of_the_precision_loss_is_the_squared_error_less_its_inverse():
+    import tensorflow as tf
+
+    from hpsearch.spaces.gaussian_precision import negative_log_likelihood
+
+    beta, y = tf.constant([0.1, 1.0, 5.0], "float64"), tf.constant([3.0, -0.5, 0.2], "float64")
+    with tf.GradientTape() as tape:
+        tape.watch(beta)
+        loss = negative_log_likelihood(y, beta)
+    np.testing.assert_allclose(loss, -np.log(beta) + beta.numpy() * y.numpy() ** 2, rtol=1e-12)
+    np.testing.assert_allclose(
+        tape.gradient(loss, beta), y.numpy() ** 2 - 1 / beta.numpy(), rtol=1e-12
+    )
 
 
 def test_the_moons_are_searched_by_a_loop_of_ones_own(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def draw(model: Any, path: Path) -> None:
     axes.set_title(f"{right.sum()} of {len(x)} training points right")
     axes.set_xlabel("across")
     axes.set_ylabel("up")
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower left")
     figure.colorbar(shade, label="probability of class 1")
     figure.savefig(path, dpi=100)
 

@@ -1,4 +1,4 @@
-"""Blocks of layers: dense and convolutional ones, extra layers, and sets of layers to swap.
+"""Blocks of layers: dense and convolutional ones, normalisation, extra layers, sets to swap.
 
 Call a piece where its words are to stand: each call declares words of its own, and their labels
 say where they stand. A block is a list, which a list of layers takes up.
@@ -19,11 +19,32 @@ def units(low=16, high=512, name=None):
     return integer(low, high, log=True, name=name)
 
 
+def normalization(among=("none", "batch", "layer"), name=None):
+    """Normalisation over the batch or over the features, or none, in a list of layers.
+
+    "none" is None in a point and leaves no layer. In a list a choice has the label `choice`: give
+    it a name, and the same one serves every place.
+
+    Raises:
+        ValueError: for another name.
+
+    >>> normalization(among=("none", "batch"))
+    choice([None, 'batch'])
+    """
+    options = {
+        "none": None,
+        "batch": layers.BatchNormalization(),
+        "layer": layers.LayerNormalization(),
+    }
+    return one_of(options, among, name)
+
+
 def dense_block(activation="relu", low=16, high=512, most=0.5):
     """A dense layer, normalised over the batch or not, its activation, and dropout.
 
-    Units in [low, high], dropout of a rate in [0, most]. `activation` is a Keras name or a choice of them. For `repeat` in a function, so that each block
-    has words of its own: `repeat(lambda i: dense_block(), times=integer(1, 4))`.
+    Units in [low, high], dropout of a rate in [0, most]. `activation` is a Keras name or a choice
+    of them. For `repeat` in a function, so that each block has words of its own:
+    `repeat(lambda i: dense_block(), times=integer(1, 4))`.
 
     >>> dense_block(activation="tanh")[0]
     layers.Dense(integer(16, 512, log=True))
@@ -71,7 +92,8 @@ def extra_layers(most=3, activation="relu", low=16, high=512):
 def fourth_layer():
     """The extra layer of the hyperas example: there if the choice `depth` is "four".
 
-    100 units, then dropout of one half or nothing (the choice `between`), then relu.
+    100 units, then dropout of one half or nothing (the choice `between`), then relu. Both choices
+    have these names wherever it stands: twice in one space it is there twice or not at all.
 
     >>> fourth_layer().condition
     (choice(['three', 'four']) == 'four')

@@ -1,8 +1,7 @@
-"""What keeps a network from overfitting and lets it start well: dropout, penalties, normalisation."""
+"""What keeps a network from overfitting: dropout, penalties and limits on its weights."""
 
 from hpsearch import loguniform, maybe, uniform
-from hpsearch.keras import constraints, initializers, layers, regularizers
-from hpsearch.spaces.pieces.subset import one_of
+from hpsearch.keras import constraints, layers, regularizers
 
 
 def dropout(most=0.5):
@@ -51,44 +50,3 @@ def max_norm(low=1.0, high=5.0):
     layers.Dense(8, kernel_constraint=maybe(constraints.MaxNorm(uniform(1.0, 5.0))))
     """
     return maybe(constraints.MaxNorm(uniform(low, high)))
-
-
-def normalization(among=("none", "batch", "layer"), name=None):
-    """Normalisation over the batch or over the features, or none, in a list of layers.
-
-    "none" is None in a point and leaves no layer. In a list a choice has the label `choice`: give
-    it a name, and the same one serves every place.
-
-    Raises:
-        ValueError: for another name.
-
-    >>> normalization(among=("none", "batch"))
-    choice([None, 'batch'])
-    """
-    options = {
-        "none": None,
-        "batch": layers.BatchNormalization(),
-        "layer": layers.LayerNormalization(),
-    }
-    return one_of(options, among, name)
-
-
-def initializer(among=("glorot", "he", "lecun"), name=None):
-    """How the weights of a layer start: `kernel_initializer=…`. Also `orthogonal`.
-
-    Their variance is 2 / (inputs + outputs) for glorot (tanh, sigmoid), 2 / inputs for he (relu and
-    its like), 1 / inputs for lecun (selu).
-
-    Raises:
-        ValueError: for another name.
-
-    >>> layers.Dense(8, kernel_initializer=initializer())
-    layers.Dense(8, kernel_initializer=choice(['glorot', 'he', 'lecun']))
-    """
-    options = {
-        "glorot": initializers.GlorotUniform(),
-        "he": initializers.HeNormal(),
-        "lecun": initializers.LecunNormal(),
-        "orthogonal": initializers.Orthogonal(),
-    }
-    return one_of(options, among, name)
