@@ -31,46 +31,59 @@ __all__ = [
 ]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-VARIABLES = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; MLflow's own is 120
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own is 7: minutes for a server that is down
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": 5,  # seconds; MLflow's own is 120
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 2,  # MLflow's own is 7: minutes for a server that is down
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": 1,
     # MLflow prints two lines to standard output for every run that ends on a server.
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": True,
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": False,
 }
 
 
 @final
-class Borrowed:
-    """Variables that stand in the environment as long as anyone, in any thread, is inside.
+class Lent:
+    """Defaults of MLflow's settings, in place as long as anyone, in any thread, is inside.
 
-    What the user has set holds, and what was added is gone after the last one has left.
+    What the user has set in the environment holds. The environment itself is left alone: changing
+    it in one thread while TensorFlow reads it in another ends the process (getenv and setenv of the
+    C library are not safe together; seen as a segmentation fault in glibc 2.36).
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
+    def __init__(self, defaults: Mapping[str, Any]) -> None:
+        self._defaults = defaults
         self._guard = threading.Lock()
         self._inside = 0
-        self._added: list[str] = []
+        self._before: dict[str, Any] = {}
 
     def __enter__(self) -> None:
         with self._guard:
             if not self._inside:
-                self._added = [key for key in self._variables if key not in os.environ]
-                os.environ.update({key: self._variables[key] for key in self._added})
+                known = _settings()
+                self._before = {name: getattr(known, name).default for name in self._defaults}
+                self._put(self._defaults)
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self._guard:
             self._inside -= 1
             if not self._inside:
-                for key in self._added:
-                    os.environ.pop(key, None)
+                self._put(self._before)
+
+    def _put(self, defaults: Mapping[str, Any]) -> None:
+        for name, value in defaults.items():
+            getattr(_settings(), name).default = value
 
 
-# One for the process, as its environment is: MLflow reads the bounds on its calls there.
-PATIENT = Borrowed(VARIABLES)
+def _settings() -> Any:
+    """MLflow's settings: each has what the environment says, or its default."""
+    from mlflow import environment_variables
+
+    return environment_variables
+
+
+# One for the process, as MLflow's settings are: they bound its calls.
+PATIENT = Lent(DEFAULTS)
 
 
 def tracking_uri(given: str | None = None, root: Path = Path("mlruns")) -> str:
@@ -101,6 +114,7 @@ def check(uri: str, experiment: str) -> None:
         TrackingError: an MLflow folder in the old file format, a server or database that does
             not answer (after at most about 20 s), or an experiment that was deleted.
     """
+    _silence_telemetry()
     _refuse_file_store(uri)
     if not experiment or len(experiment) > 500:
         raise TrackingError(
@@ -121,6 +135,16 @@ def check(uri: str, experiment: str) -> None:
             f"{without_passwords(uri)}. Restore it with `mlflow experiments restore "
             f"--experiment-id {found.experiment_id}`, or choose another name with --experiment."
         )
+
+
+def _silence_telemetry() -> None:
+    """Have MLflow not send its makers what is used, unless the user has said something about it.
+
+    Importing MLflow 3.17 starts a thread for that, which changes the environment when it fails: in
+    the middle of training (see `Lent`). So this is said before the import, in the caller's thread.
+    """
+    if "mlflow" not in sys.modules and "DO_NOT_TRACK" not in os.environ:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def connect(uri: str) -> Any:
