@@ -23,6 +23,7 @@ from hpsearch.keras import Input, Model, Sequential, layers, losses, metrics, op
 from hpsearch.preflight import Look, Survey, first_look, survey
 from hpsearch.preflight.values import Scans, not_finite, outside, unequal_sums
 from hpsearch.train import KerasEngine
+from hpsearch.trial import Job, Key, Status, Task
 
 ROWS = 48
 X = np.random.default_rng(0).normal(size=(ROWS, 4)).astype("float32")
@@ -166,7 +167,8 @@ def test_a_dataset_that_fails_is_told_as_it_fails() -> None:
             0.04,
             ["a row of each of the 3 classes in both parts, got 46 rows for training and 2 for"],
         ),
-        (Y, 0.04, ["Give a fraction of at least 0.07, or write stratify=False."]),
+        (Y, 0.04, ["Give a fraction of at least 0.05, or write stratify=False."]),
+        (Y, 0.97, ["got 1 rows for training and 47 for", "Give a fraction of at most 0.93, or"]),
     ],
 )
 def test_a_stratified_split_without_a_row_of_each_class_is_refused(
@@ -174,6 +176,27 @@ def test_a_stratified_split_without_a_row_of_each_class_is_refused(
 ) -> None:
     data = Data((X, y), validation=Holdout(fraction, stratify=True))
     refused(lambda: resolve_parts(data, 0), *texts, error=DataError)
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(50, 5), (100, 7), (48, 3), (20, 10), (1003, 10)])
+@pytest.mark.parametrize("short", ["train", "validation"])
+def test_the_fraction_that_is_advised_is_one_that_splits(
+    rows: int, classes: int, short: str
+) -> None:
+    y = np.arange(rows) % classes
+    fraction = 1 - 1.5 / rows if short == "train" else 0.5 / rows
+
+    def split(part: float) -> Any:
+        return resolve_parts(Data((y, y), validation=Holdout(part, stratify=True)), 0)
+
+    message = refused(lambda: split(fraction), "Give a fraction of at", error=DataError)
+    advised = float(message.split("Give a fraction of at ")[1].split()[1].rstrip(","))
+    parts = split(advised)
+    for part in (parts.train, parts.validation):
+        assert set(part.y) == set(range(classes))
+    beyond = advised + (0.01 if short == "train" else -0.01)
+    if 0.001 < beyond < 0.999:
+        refused(lambda: split(beyond), "Give a fraction of at", error=DataError)
 
 
 # NaN and infinity
@@ -333,6 +356,25 @@ def test_labels_are_looked_at_in_every_part(part: str) -> None:
     refused(lambda: looked(space), f"16 rows of y of the {part} part", "y[2] = 7", "Dense(8)")
 
 
+@pytest.mark.parametrize(
+    ("y", "units", "activation", "loss"),
+    [
+        (np.full(ROWS, -1), 3, "softmax", SPARSE),
+        (np.full(ROWS, np.nan), 3, "softmax", SPARSE),
+        (np.full(ROWS, -1), 1, "sigmoid", TWO),
+    ],
+)
+def test_labels_that_are_not_known_in_the_test_part_are_told_what_to_do_with_it(
+    y: Any, units: int, activation: str, loss: str
+) -> None:
+    data = Data((X, BINARY), validation=(X, BINARY), test=(X, y))
+    refused(
+        lambda: looked(declared(data=data, model=dense(units, activation), loss=loss)),
+        f"48 rows of y of the test part are outside, the first is y[0] = {y[0]:.6g}. "
+        "Where labels are not known, leave the test part out, or give the real ones.",
+    )
+
+
 def test_the_ignored_class_may_stand_outside() -> None:
     y = np.where(Y == 2, -1, Y)
     ignoring = losses.SparseCategoricalCrossentropy(ignore_class=-1)
@@ -348,6 +390,30 @@ def test_binary_targets_that_are_not_from_0_to_1_are_refused(y: Any, first: str)
         "loss='binary_crossentropy' takes targets from 0 to 1; ",
         f" = {first}. Write y = (y == y.max()) for two classes of other numbers",
     )
+
+
+def test_reals_that_are_not_from_0_to_1_are_refused_in_the_training_part() -> None:
+    refused(
+        lambda: looked(declared(BEYOND, autoencoder(), TWO)),
+        "one row of y of the train part is outside",
+        " = 1.03. Cut off what a scaling leaves outside, np.clip(y, 0, 1); for amounts write",
+    )
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_whole_numbers_that_are_not_0_or_1_are_refused_in_every_part(part: str) -> None:
+    parts = {"validation": (X, BINARY), part: (X, (BINARY + 1).astype("float32"))}
+    refused(
+        lambda: looked(
+            declared(data=Data((X, BINARY), **parts), model=dense(1, "sigmoid"), loss=TWO)
+        ),
+        f"of y of the {part} part are outside, the first is y[1] = 2. Write y = (y == y.max())",
+    )
+
+
+def test_nan_in_binary_targets_is_told_as_nan() -> None:
+    space = declared(changed(BINARY, 5, np.nan), dense(1, "sigmoid"), TWO)
+    refused(lambda: looked(space), "y[5] = nan. Leave the rows out", error=DataError)
 
 
 def test_binary_targets_of_rows_that_count_nothing_may_be_anything() -> None:
@@ -449,6 +515,26 @@ def test_outputs_that_are_no_probabilities_are_a_warning(activation: str) -> Non
     model = Sequential([layers.Input((4,)), layers.Dense(30, activation), layers.Dense(1, "tanh")])
     (warning,) = looked(declared(BINARY, model, TWO)).warnings
     assert "comes out of the last layer, Dense with activation 'tanh'" in warning
+
+
+@pytest.mark.parametrize("rows", [5, 16, 32])
+def test_one_target_for_several_outputs_is_refused_because_fit_raises(rows: int) -> None:
+    def fit(y: Any) -> Any:
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+        model.compile("sgd", "mse")
+        return model.fit(X, y, batch_size=rows, verbose=0).history["loss"]
+
+    with pytest.raises(
+        (ValueError, tf.errors.InvalidArgumentError),
+        match=r"Dimensions must be equal|Incompatible shapes",
+    ):
+        fit(REAL)
+    assert np.isfinite(fit(REAL[:, None]))
+    refused(
+        lambda: looked(declared(REAL, dense(3), "mse")),
+        "got one target for 3 outputs, where training fails",
+        "for one target that all of them learn give a column, y[:, None].",
+    )
 
 
 @pytest.mark.parametrize(("y", "units"), [(REAL[:, None], 3), (ONE_HOT, 1)])
@@ -748,6 +834,7 @@ def tail() -> list[Any]:
 TEXTS = np.array(["red fish", "blue fish", "no fish"] * 16, dtype=object)
 IMAGES = np.random.default_rng(0).integers(0, 255, (ROWS, 6, 6, 1)).astype("uint8")
 UNIT = np.abs(X) / np.abs(X).max()
+BEYOND = np.where(UNIT < 1, UNIT, 1.03).astype("float32")
 DATASET = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
 
 LEGAL: dict[str, dict[str, Any]] = {
@@ -893,3 +980,37 @@ LEGAL: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", LEGAL)
 def test_what_is_odd_and_legal_passes_without_a_word(name: str) -> None:
     assert looked(declared(**LEGAL[name])).warnings == ()
+
+
+SCALED = {
+    "model": autoencoder(),
+    "loss": TWO,
+    "fit": Fit(epochs=1),
+}
+
+ODD: dict[str, tuple[dict[str, Any], str]] = {
+    "scaled inputs, one of which is above 1 in the validation part": (
+        {**SCALED, "data": Data((UNIT, UNIT), validation=(BEYOND, BEYOND))},
+        "one row of y of the validation part is outside",
+    ),
+    "scaled inputs, one of which is below 0 in the test part": (
+        {**SCALED, "data": Data((UNIT, UNIT), validation=(UNIT, UNIT), test=(UNIT, -BEYOND / 9))},
+        "rows of y of the test part are outside",
+    ),
+    "several heads that learn one target": (
+        {"data": Data((X, REAL[:, None]), validation=0.25), "model": dense(5), "loss": "mse"},
+        "Keras repeats it silently",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_and_trained_by_keras_passes_with_a_warning(name: str) -> None:
+    fields, text = ODD[name]
+    space = declared(**fields)
+    found = looked(space)
+    (warning,) = found.warnings
+    assert text in warning
+    job = Job(Key("test", 0), found.point, seed=0)
+    (outcome,) = KerasEngine(space, 3).run(Task((job,)), lambda report: False)
+    assert outcome.status is Status.OK, outcome.error

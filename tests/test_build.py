@@ -241,6 +241,74 @@ def test_a_recorded_layer_that_stands_twice_in_a_list_is_two_layers() -> None:
     assert model.count_params() == 4 * 12
 
 
+def steps_of(layer: Any) -> Any:
+    """A model of sequences (5, 3) with the layer twice in its list."""
+    return Sequential([layers.Input((5, 3)), layer, [layer]])
+
+
+@pytest.mark.parametrize(
+    ("declare", "params"),
+    [
+        (lambda: layers.TimeDistributed(layers.Dense(4)), 16 + 20),
+        (lambda: layers.TimeDistributed(layers.TimeDistributed(layers.Dense(4))), None),
+        (lambda: layers.Bidirectional(layers.LSTM(2, return_sequences=True)), 2 * 48 + 2 * 56),
+        (lambda: Sequential([layers.Dense(4), layers.Dense(5)]), 16 + 25 + 24 + 25),
+    ],
+)
+@pytest.mark.parametrize("chosen", [False, True])
+def test_what_stands_inside_a_layer_that_stands_twice_is_made_twice_too(
+    declare: Callable[[], Any], params: int | None, chosen: bool
+) -> None:
+    layer, point = declare(), {}
+    if chosen:
+        layer, point = choice({"it": layer, "none": None}, name="c"), {"c": "it"}
+    if params is None:
+        whole = Sequential([layers.Input((2, 5, 3)), layer, layer])
+        assert made(whole, **point).count_params() == 16 + 20
+        return
+    model = made(steps_of(layer), **point)
+    assert model.count_params() == params
+    assert model.output_shape[:2] == (None, 5)
+
+
+def test_an_initializer_inside_a_layer_that_stands_twice_is_made_twice() -> None:
+    dense = layers.Dense(3, kernel_initializer=initializers.GlorotUniform())
+    first, second = made(Sequential([layers.Input((3,)), dense, dense])).layers
+    assert not np.array_equal(first.kernel, second.kernel)
+
+
+def test_a_functional_model_that_stands_twice_in_a_list_has_weights_of_its_own() -> None:
+    entry = Input(shape=(5, 3))
+    shared = layers.Dense(3)
+    inner = Model(entry, shared(shared(entry)))
+    model = made(steps_of(inner))
+    assert [len(one.weights) for one in model.layers] == [2, 2]  # shared inside
+    assert model.count_params() == 2 * 12
+
+
+class Box:
+    def __init__(self, *inside: Any) -> None:
+        self.inside = inside
+
+
+def test_what_was_there_before_a_layer_that_stands_twice_stays_shared() -> None:
+    box = delayed(Box)
+    shared = box("shared")
+    outer = box(shared, box("own"), box(shared))
+    first, one, two = made(value([shared, outer, outer]))
+    assert one is not two
+    assert one.inside[0] is two.inside[0] is first
+    assert one.inside[1] is not two.inside[1]
+    assert one.inside[2] is not two.inside[2]
+    assert one.inside[2].inside[0] is two.inside[2].inside[0] is first
+
+
+def test_a_word_inside_a_layer_that_stands_twice_has_one_value() -> None:
+    layer = layers.TimeDistributed(layers.Dense(integer(1, 9, name="units")))
+    model = made(steps_of(layer), units=4)
+    assert [one.layer.units for one in model.layers] == [4, 4]
+
+
 def test_one_declaration_builds_new_objects_every_time() -> None:
     node = Sequential([layers.Input((3,)), layers.Dense(3)])
     assert made(node).layers[0] is not made(node).layers[0]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hpsearch import Data, Fit, Space, choice, delayed, given, integer, maybe, uniform, when
+from hpsearch import Data, Fit, Space, choice, delayed, given, integer, match, maybe, uniform, when
 from hpsearch.cli.check import check_command
 from hpsearch.errors import BuildError, DataError
 from hpsearch.keras import Sequential, callbacks, layers, optimizers
@@ -126,6 +126,89 @@ def test_a_look_notes_the_data_as_it_was_before_the_split() -> None:
     assert about["digest"] == look(KerasEngine(space, 4), space, point).data["digest"] != ""
     assert about["shapes"]["train"]["x"] == [{"shape": [30, 4], "dtype": "float32"}]
     assert about["name"] == "data"
+
+
+# Data that cannot be made
+
+
+def failing(calls: list[Any], error: Exception | None = None) -> Any:
+    """A provider that raises, or (without an error) gives parts that do not fit together."""
+
+    @delayed
+    def load(what: Any = None) -> Any:
+        calls.append(what)
+        if what == "good":
+            return Data((X, Y), validation=0.25)
+        if error is not None:
+            raise error
+        return Data((X, Y[:5]))
+
+    return load
+
+
+SEVERAL = Sequential([layers.Dense(choice([2, 4, 8, 16], name="width")), HEAD])
+
+
+@pytest.mark.parametrize("check", [looked, surveyed])
+@pytest.mark.parametrize("error", [OSError("no network"), None])
+def test_data_without_words_that_fails_ends_at_the_first_point(check: Any, error: Any) -> None:
+    calls: list[Any] = []
+    kind, text = (BuildError, "OSError: no network") if error else (DataError, "x but 5 of y")
+    with pytest.raises(kind, match=text):
+        check(declared(data=failing(calls, error)(), model=SEVERAL))
+    assert calls == [None]
+
+
+@pytest.mark.parametrize("check", [looked, surveyed])
+@pytest.mark.parametrize("error", [OSError("no network"), None])
+def test_searched_data_that_fails_alike_ends_after_three_of_it(check: Any, error: Any) -> None:
+    calls: list[Any] = []
+    data = failing(calls, error)(choice(list("abcdef"), name="which"))
+    with pytest.raises(BuildError if error else DataError, match=r"no network|x but 5 of y"):
+        check(declared(data=data, model=SEVERAL))
+    assert len(set(calls)) == len(calls) == 3
+
+
+def test_an_option_of_the_data_that_fails_is_tried_once() -> None:
+    calls: list[Any] = []
+    which = choice(["bad", "good"], name="which")
+    space = declared(data=failing(calls, OSError("no network"))(which), model=SEVERAL)
+    found = surveyed(space)
+    assert (calls.count("bad"), calls.count("good")) == (1, 1)
+    assert len(found.failed) > 1
+    (cause,) = found.errors
+    assert cause.shared == {"which": "bad"}
+    assert looked(space).point["which"] == "good"
+
+
+def test_data_follows_a_word_that_stands_elsewhere_too() -> None:
+    calls: list[Any] = []
+    width = choice([2, 4, 8], name="width")
+    load = failing(calls, OSError("no network"))
+    space = declared(
+        data=match(width, {2: load("bad"), 4: load("good"), 8: load("worse")}),
+        model=Sequential([layers.Dense(width), HEAD]),
+    )
+    assert [item.point["width"] for item in surveyed(space).looks] == [4]
+    assert sorted(calls) == ["bad", "good", "worse"]
+
+
+def test_words_of_the_data_that_are_fixed_are_none() -> None:
+    calls: list[Any] = []
+    data = failing(calls, OSError("no network"))(choice(list("abcdef"), name="which"))
+    space = declared(data=data, model=SEVERAL)
+    fixed = space.parameters.with_fixed({"which": "b"})
+    for check in (first_look, survey):
+        with pytest.raises(BuildError, match="no network"):
+            check(KerasEngine(space, 3), space, fixed)
+    assert calls == ["b", "b"]
+
+
+def test_a_model_that_does_not_take_the_data_is_no_failure_of_the_data() -> None:
+    first = layers.Dense(choice([0, -1, -2, -3, 4], name="width"))
+    found = surveyed(declared(model=Sequential([first, HEAD])))
+    assert [item.point["width"] for item in found.looks] == [4]
+    assert len(found.failed) >= 4
 
 
 # Which points are tried

@@ -192,17 +192,22 @@ def share_of_classes(labels: Any, held: int) -> None:
             "Holdout(stratify=True) needs two rows of each class, one for each part, got one row "
             f"of class {found[counts.argmin()]}. Leave such rows out, or write stratify=False."
         )
-    fewer = min(held, len(labels) - held)
-    if fewer < len(found):
+    kept = len(labels) - held
+    if min(held, kept) < len(found):
+        fractions = _fractions(len(labels), len(found))
+        short = held < kept
         raise DataError(
             f"Holdout(stratify=True) needs a row of each of the {len(found)} classes in both "
-            f"parts, got {len(labels) - held} rows for training and {held} for validation. Give a "
-            f"fraction of at least {_up(len(found) / len(labels))}, or write stratify=False."
+            f"parts, got {kept} rows for training and {held} for validation. Give a fraction of at "
+            f"{f'least {fractions[0]}' if short else f'most {fractions[-1]}'}, or write "
+            "stratify=False."
         )
 
 
-def _up(fraction: float) -> float:
-    return math.ceil(fraction * 100) / 100
+def _fractions(rows: int, least: int) -> list[float]:
+    """The hundredths that leave so many rows in both parts; a half does wherever there are twice as many."""
+    kept = {number / 100: math.floor(rows * (1 - number / 100)) for number in range(1, 100)}
+    return [fraction for fraction, at in kept.items() if least <= at <= rows - least]
 
 
 def _shapes(value: Any) -> str:

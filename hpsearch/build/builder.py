@@ -5,7 +5,9 @@ into Keras objects or into code.
 
 One object in the declaration is one object in the trial: a layer called twice shares its weights,
 a tensor used twice is computed once. Only in a list of layers a recorded call that stands there
-twice, by itself or as what a word with a name becomes, makes two layers, as a reader expects.
+twice, by itself or as what a word with a name becomes, makes two layers, as a reader expects: the
+second is made anew with all that came to be when the first was made (the layer in a wrapper, an
+initializer). What was there before, such as a layer that was called elsewhere, stays shared.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ class Builder:
         self._made: dict[
             int, tuple[Any, Any]
         ] = {}  # the node is kept, so that its id stays its own
-        self._listed: set[int] | None = None
+        self._listed: dict[int, set[int]] | None = None  # by call: what came to be with it
         self._in_list = False  # whether only switches stand between here and a list
 
     def build(self, node: Any, place: str) -> Any:
@@ -85,9 +87,22 @@ class Builder:
         if not isinstance(node, Call | Derived):
             return self._walk.go(node, child.place, self)
         if self._in_list and self._listed is not None and _makes_layer(node):
-            if id(node) in self._listed:
-                self._made.pop(id(node), None)
-            self._listed.add(id(node))
+            return self._in_a_list(child, self._listed)
+        return self._once(child)
+
+    def _in_a_list(self, child: Child, listed: dict[int, set[int]]) -> Any:
+        """A layer of a list; one that has stood there before is made anew, with what came to be with it."""
+        node = id(child.node)
+        for one in listed.get(node, ()):
+            self._made.pop(one, None)
+        before = set(self._made)
+        made = self._once(child)
+        listed[node] = {node, *(self._made.keys() - before)}
+        return made
+
+    def _once(self, child: Child) -> Any:
+        """The one thing that a call or a computed value becomes, made when first asked for."""
+        node = child.node
         if id(node) not in self._made:
             for step in self._walk.steps(child, self._is_made) if node.tensor else [child]:
                 if not self._is_made(step):
@@ -176,7 +191,7 @@ class Builder:
 
     def _items(self, children: Sequence[Child]) -> list[Any]:
         """The items of a list, spliced; a layer that stands in it twice is made twice."""
-        outer, self._listed = self._listed, set() if self._listed is None else self._listed
+        outer, self._listed = self._listed, {} if self._listed is None else self._listed
         items: list[Any] = []
         try:
             for child in children:

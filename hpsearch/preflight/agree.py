@@ -22,6 +22,16 @@ __all__ = ["Finding", "findings"]
 
 SOFT = 1e-6  # how far outside [0, 1] a probability may be by rounding
 
+UNKNOWN = "Where labels are not known, leave the test part out, or give the real ones."
+OTHER_CLASSES = (
+    "Write y = (y == y.max()) for two classes of other numbers; for several classes "
+    "loss='sparse_categorical_crossentropy', for amounts loss='mse'."
+)
+OTHER_REALS = (
+    "Cut off what a scaling leaves outside, np.clip(y, 0, 1); for amounts write loss='mse'."
+)
+"""What to write for targets that the loss does not take."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Subject:
 
 
 def findings(
+    *,
     model: Any,
     loss: Any,
     place: str,
@@ -193,13 +204,15 @@ def _class_numbers(subject: Subject, classes: int, digest: str, scans: Scans) ->
         yield Finding(
             f"{subject.written} takes class numbers from 0 to {classes - 1}{known} for the "
             f"{classes} outputs of the model; {_where(subject, part, found)}. "
-            f"{_other_numbers(y, classes, found)}",
+            f"{_other_numbers(part, y, classes, found)}",
             sure=True,
         )
 
 
-def _other_numbers(y: Any, classes: int, found: Offence) -> str:
+def _other_numbers(part: str, y: Any, classes: int, found: Offence) -> str:
     """What to write for targets that are no class numbers of the outputs."""
+    if part == "test" and not found.value >= 0:
+        return UNKNOWN
     if np.isnan(found.value):
         return "Leave the rows out, keep = np.isfinite(y), or number them as a class."
     if found.value != np.floor(found.value):
@@ -244,21 +257,26 @@ def _binary(subject: Subject, digest: str, scans: Scans) -> Iterator[Finding]:
             sure=True,
         )
         return
-    for part, _y, found in _offending(
-        subject,
-        digest,
-        scans,
-        ("binary",),
-        lambda y: outside(y, -SLACK, 1 + SLACK, whole=False),
-        subject.weighted,
-    ):
-        yield Finding(
-            f"{subject.written} takes targets from 0 to 1; {_where(subject, part, found)}. Write "
-            "y = (y == y.max()) for two classes of other numbers; for several classes "
-            "loss='sparse_categorical_crossentropy', for amounts loss='mse'.",
-            sure=True,
-        )
+    yield from _outside_0_to_1(subject, digest, scans)
     yield from _probabilities(subject, most=1)
+
+
+def _outside_0_to_1(subject: Subject, digest: str, scans: Scans) -> Iterator[Finding]:
+    """Targets that are no probabilities; reals in a later part may be scaled by the first one's range."""
+
+    def find(y: Any) -> Offence | None:
+        return outside(y, -SLACK, 1 + SLACK, whole=False)
+
+    for part, y, found in _offending(subject, digest, scans, ("binary",), find, subject.weighted):
+        if np.isnan(found.value):
+            continue  # which is told where it makes the loss NaN
+        whole = outside(y, -np.inf, np.inf, whole=True) is None
+        unknown = part == "test" and whole and found.value < 0
+        advice = UNKNOWN if unknown else OTHER_CLASSES if whole else OTHER_REALS
+        yield Finding(
+            f"{subject.written} takes targets from 0 to 1; {_where(subject, part, found)}. {advice}",
+            sure=part == "train" or whole,
+        )
 
 
 def _each(subject: Subject, digest: str, scans: Scans) -> Iterator[Finding]:
@@ -268,8 +286,9 @@ def _each(subject: Subject, digest: str, scans: Scans) -> Iterator[Finding]:
     if y == () and len(output) == 1:
         yield Finding(
             f"{subject.written} compares each output with a target of its own, got one target for "
-            f"{output[0]} outputs: {_both(subject)}. Write layers.Dense(1) as the last layer, or "
-            f"give targets of {output[0]} columns.",
+            f"{output[0]} outputs, where training fails: {_both(subject)}. Write layers.Dense(1) as "
+            f"the last layer, or give targets of {output[0]} columns; for one target that all of "
+            "them learn give a column, y[:, None].",
             sure=True,
         )
     elif len(y) == len(output) and all(

@@ -15,10 +15,15 @@ from .explain import part_differs, shapes_of
 from .known import own_step
 from .values import Offence, Scans, offences
 
-__all__ = ["Judge", "first_batch"]
+__all__ = ["Judge", "first_batch", "first_rows"]
 
 SHOWN = 16  # rows whose outputs are looked at
-BATCH = 32
+BATCH = 32  # rows that a model is shown
+
+
+def first_rows(part: Part) -> Part:
+    """The first rows of a part; a dataset stays as it is, of which one batch is read."""
+    return part if part.dataset else part.take(slice(0, BATCH))
 
 
 def first_batch(part: Part, name: str = "train") -> Part:
@@ -28,7 +33,7 @@ def first_batch(part: Part, name: str = "train") -> Part:
         DataError: if the dataset turns out to be empty.
     """
     if not part.dataset:
-        return part.take(slice(0, BATCH))
+        return first_rows(part)
     batch = next(iter(part.x), None) if hasattr(part.x, "__iter__") else part.x[0]
     if batch is None:
         raise DataError(
@@ -67,18 +72,28 @@ class Judge:
         if self._own_loop or loss is None or own_step(self._model) or self._outputs is None:
             return
         found = findings(
-            self._model, loss, place, self._outputs, self._parts, self._digest, self._scans
+            model=self._model,
+            loss=loss,
+            place=place,
+            outputs=self._outputs,
+            parts=self._parts,
+            digest=self._digest,
+            scans=self._scans,
         )
         for finding in found:
             if finding.sure:
                 raise BuildError(finding.text)
             yield finding.text
 
+    def first_values(self) -> dict[str, float] | None:
+        """What the first batch of the training part gives; None where a loop of one's own trains."""
+        return None if self._own_loop else self._evaluate(self._made.parts.train)
+
     def numbers(self, values: dict[str, float] | None) -> Iterator[str]:
         """Yield warnings about NaN and infinity, in the data or in the first batch's loss.
 
         Args:
-            values: what the first batch gave, None for a loop of the user's own.
+            values: what `first_values` gave.
 
         Raises:
             DataError: for those in the data that make the output or the loss NaN or infinite. A
@@ -126,9 +141,8 @@ class Judge:
                 )
 
     def _try_part(self, name: str, part: Part, train: Part) -> None:
-        rows = part.take(slice(0, BATCH))
         try:
-            self._evaluate(rows)
+            self._evaluate(part)
         except Exception as error:
             raise BuildError(part_differs(name, part, train, error)) from error
 
@@ -144,13 +158,12 @@ class Judge:
         return finite and (loss is None or bool(np.isfinite(loss)))
 
     def _evaluate(self, part: Part) -> dict[str, float]:
+        """Loss and metrics of the first rows of a part, or of a dataset's first batch."""
+        rows = first_rows(part)
+        arrays = {} if rows.dataset else {"y": rows.y, "sample_weight": rows.weight}
+        steps = {"steps": 1} if rows.dataset else {"batch_size": BATCH}
         values: dict[str, float] = self._model.evaluate(
-            part.x,
-            part.y,
-            sample_weight=part.weight,
-            batch_size=BATCH,
-            verbose=0,
-            return_dict=True,
+            rows.x, **arrays, **steps, verbose=0, return_dict=True
         )
         return values
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
-from ..build import Construction, Part, Parts, digest
+from ..build import Construction, Parts, digest
 from ..errors import BuildError, DataError, HpsearchError, nearest
 from ..space import Parameters, Space
 from ..train import KerasEngine
 from ..train.keras_engine import ensure_built
 from ..trial import Job, Key, Point
 from .explain import batch_failed, said
-from .judge import Judge, first_batch
+from .judge import Judge, first_batch, first_rows
 from .points import candidates
+from .supply import Supply
 from .values import Scans
 
 __all__ = ["Look", "first_look", "look"]
 
-BATCH = 32  # rows that a model is shown
 TRIES = 4
 
 
@@ -67,7 +66,7 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
     judge = Judge(model, made, about["digest"], Scans() if scans is None else scans)
     warnings = [*judge.agreement(model, "loss")]
     try:
-        values = _evaluated(model, made.parts, space)
+        values = judge.first_values()
         warnings += judge.numbers(values)
         warnings += judge.parts()
         names = _reported(values, model, made)
@@ -75,7 +74,7 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
         raise
     except Exception as error:
         raise BuildError(_told(model, made, error)) from error
-    warnings += _build_training(made, names, judge)
+    warnings += _odd_in_training(made, names, judge)
     if names is not None and space.metric not in names:
         raise _NoMetric(
             f"No trial will report the metric {space.metric!r}. {nearest(space.metric, names)}"
@@ -95,17 +94,20 @@ def first_look(engine: KerasEngine, space: Space, parameters: Parameters) -> Loo
 
     Raises:
         BuildError, DataError: the first failure, if none of `TRIES` points can be built; or at
-            once if no trial would report the metric.
+            once if no trial would report the metric, or none would have data.
         SearchStopped: if no point satisfies `require`.
     """
     first: HpsearchError | None = None
-    scans = Scans()
+    scans, supply = Scans(), Supply(engine, space, parameters)
     for point in itertools.islice(candidates(space, parameters), TRIES):
         try:
+            supply.check(point)
             return look(engine, space, point, scans)
         except _NoMetric:
             raise
         except (BuildError, DataError) as error:
+            if supply.hopeless:
+                raise
             first = first or error
     assert first is not None, "there is a candidate, or `candidates` has raised"
     raise first
@@ -136,10 +138,13 @@ def _told(model: Any, made: Construction, error: Exception) -> str:
         return f"The first batch failed: {said(error)}"
 
 
-def _build_training(
-    made: Construction, names: tuple[str, ...] | None, judge: Judge
-) -> Iterator[str]:
-    """Build what a trial is trained with, and use none of it: phases, a loop of one's own."""
+def _odd_in_training(made: Construction, names: tuple[str, ...] | None, judge: Judge) -> list[str]:
+    """Warnings about what a trial is trained with: each phase is built, and none of it is used.
+
+    Raises:
+        BuildError: if a phase cannot be built, or waits for a metric that no epoch reports.
+    """
+    odd: list[str] = []
     phases = len(made.space.phases)
     if made.space.train is not None:
         phases = int("fit" in inspect.signature(made.function("train")).parameters)
@@ -150,7 +155,8 @@ def _build_training(
             _check_monitor(callback, names)
         prepared = prepared or phase.prepare is not None  # which may change the output
         if phase.loss is not None and not prepared:
-            yield from judge.agreement(phase, f"{made.phase_place(number)}.loss")
+            odd += judge.agreement(phase, f"{made.phase_place(number)}.loss")
+    return odd
 
 
 def _check_monitor(callback: Any, names: tuple[str, ...] | None) -> None:
@@ -163,19 +169,6 @@ def _check_monitor(callback: Any, names: tuple[str, ...] | None) -> None:
         )
 
 
-def _evaluated(model: Any, parts: Parts, space: Space) -> dict[str, float] | None:
-    """What the first batch of the training part gives; None where a loop of one's own trains."""
-    if space.train is not None:
-        return None
-    train = _first_rows(parts.train)
-    arrays = {} if train.dataset else {"y": train.y, "sample_weight": train.weight}
-    steps = {"steps": 1} if train.dataset else {"batch_size": BATCH}
-    values: dict[str, float] = model.evaluate(
-        train.x, **arrays, **steps, verbose=0, return_dict=True
-    )
-    return values
-
-
 def _reported(
     values: dict[str, float] | None, model: Any, made: Construction
 ) -> tuple[str, ...] | None:
@@ -186,17 +179,13 @@ def _reported(
     if parts.validation is not None:
         names += [f"val_{name}" for name in names]
     if space.evaluate is not None and space.metric not in names:
-        train = _first_rows(parts.train)
+        train = first_rows(parts.train)
         try:
             scores = made.function("evaluate")(model, Parts(train, train, None))
             names += [str(name) for name in scores]
         except Exception:
             return None  # a score may need more rows than one batch has
     return tuple(names)
-
-
-def _first_rows(part: Part) -> Part:
-    return part if part.dataset else part.take(slice(0, BATCH))
 
 
 def _why_missing(space: Space, parts: Parts) -> str:

@@ -14,6 +14,7 @@ from ..train import KerasEngine
 from ..trial import Point, Value, to_json
 from .look import Look, look
 from .points import MOST_DRAWS, covering, missing, values_of
+from .supply import Supply
 from .values import Scans
 
 __all__ = ["Cause", "Survey", "survey"]
@@ -66,9 +67,11 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
     """Try the few points that together take every option and both ends of every range.
 
     Raises:
-        DataError: if the data fits none of them.
+        BuildError: as soon as it is plain that no point has data, because its provider fails.
+        DataError: likewise, because its parts do not fit together; or if it fits no model tried.
     """
-    found, scans = Survey(), Scans()
+    found, supply = Survey(), Supply(engine, space, parameters)
+    attempt = _attempting(engine, space, supply)
     seen: set[str] = set()
     taken: set[tuple[str, str]] = set()
     last: HpsearchError | None = None
@@ -76,11 +79,13 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
         seen |= set(point)
         taken |= values_of(point)
         try:
-            found.looks.append(look(engine, space, point, scans))
+            found.looks.append(attempt(point))
         except HpsearchError as error:
+            if supply.hopeless:
+                raise
             found.failed.append((point, str(error)))
             last = error
-    _explain(found, parameters, _telling(engine, space, scans))
+    _explain(found, parameters, _telling(attempt))
     if isinstance(last, DataError) and not found.looks and len(found.errors) == 1:
         raise last
     draw = random.Random(1)
@@ -92,12 +97,23 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
     return found
 
 
-def _telling(engine: KerasEngine, space: Space, scans: Scans) -> Callable[[Point], set[str]]:
+def _attempting(engine: KerasEngine, space: Space, supply: Supply) -> Callable[[Point], Look]:
+    """A function that looks at a point if its data can be made."""
+    scans = Scans()
+
+    def attempt(point: Point) -> Look:
+        supply.check(point)
+        return look(engine, space, point, scans)
+
+    return attempt
+
+
+def _telling(attempt: Callable[[Point], Look]) -> Callable[[Point], set[str]]:
     """A function that tells what is wrong or odd at one more point."""
 
     def tell(point: Point) -> set[str]:
         try:
-            return {_same(text) for text in look(engine, space, point, scans).warnings}
+            return {_same(text) for text in attempt(point).warnings}
         except HpsearchError as error:
             return {_same(str(error))}
 
