@@ -33,6 +33,7 @@ space = Space(
     metrics=["accuracy"],
     fit=Fit(batch_size=BATCH_SIZE, epochs=EPOCHS),
     minimize="val_loss",
+    name="moons_functional",
     baselines={
         "plain": {
             "past": "plain",
@@ -76,7 +77,9 @@ def search_by_hand(max_trials=10, seed=1, **options):
                 data.validation.x, data.validation.y, verbose=0, return_dict=True
             )
             study.tell(trial, found["loss"])
-            print(f"trial {trial.number}: {found}")
+            print(
+                f"trial {trial.number}: " + ", ".join(f"val_{k} {v:.4f}" for k, v in found.items())
+            )
         return study.best
 
 

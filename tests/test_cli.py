@@ -100,7 +100,8 @@ def test_json_is_the_only_thing_on_standard_output(hpsearch: Callable[..., Ended
 
 def test_a_run_ends_with_what_it_found_and_where_to_look(hpsearch: Callable[..., Ended]) -> None:
     ended = hpsearch("run", "tiny.py", "--max-trials", "2", "--seed", "1")
-    assert re.search(r"Found val_accuracy [\d.]+ in trial \d; baseline plain [\d.]+\.", ended.out)
+    told = r"(; baseline plain [\d.]+|, the baseline plain: nothing has beaten it yet)\."
+    assert re.search(r"Found val_accuracy [\d.]+ in trial \d" + told, ended.out)
     assert "On the test data: accuracy" in ended.out
     assert "hpsearch ui" in ended.out
     assert "mlflow ui --backend-store-uri sqlite:///" in ended.out
@@ -361,6 +362,26 @@ def test_new_copies_a_ready_space(hpsearch: Callable[..., Ended], tmp_path: Path
     unknown = hpsearch("new", "other.py", "--from", "moon")
     assert unknown.code == 2 and "no ready space 'moon'. Did you mean 'moons'?" in unknown.err
     assert not (tmp_path / "other.py").exists()
+
+
+def test_a_trial_is_shown_with_what_evaluate_gave_and_not_every_epoch(
+    hpsearch: Callable[..., Ended],
+) -> None:
+    fix = ["--fix", "epochs=30", "--fix", "adam.learning_rate=0.05", "--fix", "optimizer=adam"]
+    ended = hpsearch("run", "xor", "-n", "1", "--seed", "1", "--no-baselines", *fix)
+    assert re.search(r"\n1 trial in .*: 1 finished", ended.out), ended.err
+    shown = hpsearch("show", "xor-1", "0").out
+    assert re.search(r"evaluate: squared_error [\d.e-]+, right [0-4]", shown)
+    assert "… 10 more" in shown and len(shown.splitlines()) < 45
+
+
+def test_a_baseline_that_nothing_has_beaten_is_said_to_be_the_best(
+    hpsearch: Callable[..., Ended],
+) -> None:
+    ended = hpsearch("run", "tiny.py", "-n", "1", "--seed", "1")
+    assert re.search(r"in trial 0, the baseline plain: nothing has beaten it yet\.", ended.out), (
+        ended.out
+    )
 
 
 def test_spaces_lists_the_ready_ones(hpsearch: Callable[..., Ended]) -> None:

@@ -21,16 +21,15 @@ from hpsearch.cli.main import cli
 from hpsearch.errors import SpaceError
 from hpsearch.import_hyperas import convert, read_file
 from hpsearch.import_hyperas.arguments import FIRST
-from hpsearch.import_hyperas.names import BACKEND, RENAMED, STARRED
+from hpsearch.import_hyperas.names import BACKEND, HOMES, RENAMED, STARRED
 from hpsearch.import_hyperas.old_names import old_names
 from hpsearch.import_hyperas.templates import Source
-from hpsearch.import_hyperas.translate import RECORDED, STORED
+from hpsearch.import_hyperas.translate import STORED
 from hpsearch.import_hyperas.words import DISTRIBUTIONS
 from hpsearch.space import load
 
 FILES = Path(__file__).parent / "hyperas_files"
 PACKAGE = Path(__file__).parent.parent / "hpsearch" / "import_hyperas"
-NOTES = Path(__file__).parent.parent.parent / "shared" / "notes" / "000_1e510d84fc651b8c.txt"
 
 OLD_AND_NEW = {
     "complex_listing.txt": {
@@ -50,6 +49,16 @@ OLD_AND_NEW = {
         "batch_size": "fit.batch_size",
     },
     "five_together.txt": {"Dense": "model.dense.units", "Dropout": "model.dropout.rate"},
+    "lecture_listing.txt": {
+        "Dropout": "model.dropout.rate",
+        "Dense": "model.dense_1.units",
+        "Activation": "model.dense_1.activation",
+        "Dropout_1": "model.dropout_1.rate",
+        "Dropout_2": "three_or_four",
+        "add": "model.choice",
+        "optimizer": "optimizer",
+        "batch_size": "fit.batch_size",
+    },
     "over_mongo.txt": {
         "int": "model.dense.units",
         "Dropout": "model.dropout.rate",
@@ -227,15 +236,10 @@ def test_the_arguments_of_minimize_become_options(name):
     assert " ".join(converted(name).options) == OPTIONS[name]
 
 
-def test_the_listing_of_the_notes_is_the_search_of_its_cell():
-    if not NOTES.exists():
-        pytest.skip("the course notes are not here")
-    found = convert(read_file(NOTES), NOTES.name)
-    # The last line of the listing prints these names.
-    assert [row.old for row in found.rows] == [
-        "Dropout", "Dense", "Activation", "Dropout_1", "Dropout_2", "add", "optimizer", "batch_size",
-    ]  # fmt: skip
-    assert found.rows[4].label == "three_or_four"
+def test_the_switch_of_a_lecture_is_named_by_its_options():
+    found = converted("lecture_listing.txt")
+    (switch,) = [row for row in found.rows if row.old == "Dropout_2"]
+    assert (switch.label, switch.word) == ("three_or_four", 'choice(["three", "four"])')
     assert 'when(three_or_four == "four", [' in found.module
     assert found.kept == ""
 
@@ -259,6 +263,270 @@ def test_a_notebook_in_json_is_read_through_its_code_cells():
     text = read_file(FILES / "first_notebook.ipynb")
     assert json.loads(text)["cells"][0]["cell_type"] == "markdown"
     assert len(convert(text, "a.ipynb").rows) == 4  # the markdown has a template too
+
+
+USAGE = '''
+USAGE = """
+!python this.py
+%d epochs
+"""
+
+def data():
+    print(USAGE)
+'''
+
+
+def notebook(code):
+    return json.dumps({"cells": [{"cell_type": "code", "source": code}]})
+
+
+@pytest.mark.parametrize("shape", [str, notebook, lambda code: f"In [1]:\n{code}\nOut [1]:\n3"])
+def test_a_line_inside_a_statement_is_no_magic(shape):
+    text = small("model.add(Dense(7\n% 4, activation={{choice(['relu', 'tanh'])}}))")
+    text = shape(text.replace("\ndef data():\n", USAGE))
+    module = convert(text, "a.txt").module
+    assert "layers.Dense(7 % 4, activation=" in module
+    assert "\n!python this.py\n%d epochs\n" in module
+
+
+@pytest.mark.parametrize(("shape", "above"), [(notebook, 5), (lambda code: f"In [1]:\n{code}", 6)])
+def test_the_magics_of_a_notebook_are_left_out(shape, above):
+    magics = "%matplotlib inline\n!pip install keras \\\n  hyperas\nget_ipython().magic('time')\n"
+    inside = small().replace("    model = Sequential()", "    !ls it's (\n    model = Sequential()")
+    found, plain = (convert(text, "a.txt") for text in (shape(magics + inside), small()))
+    assert found.module == plain.module
+    assert found.rows[0].line == plain.rows[0].line + above
+
+
+def test_a_magic_in_a_script_is_refused_with_its_line():
+    message = refused(f"%matplotlib inline\n{small()}")
+    assert "a.py:1: not Python" in message
+    assert "Lines that begin with % or ! are for notebooks: leave them out." in message
+
+
+def test_a_notebook_that_writes_the_file_is_that_cell_alone():
+    cells = ["broken = = 1", f"%%writefile one.py\n{small()}", "!python one.py"]
+    sources = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
+    found = convert(json.dumps({"cells": sources}), "a.ipynb")
+    assert found.module == convert(small(), "a.ipynb").module
+
+
+@pytest.mark.parametrize("text", ['{"cells": 3}', '{"cells": [3]}', '{"worksheets": [[]]}', "{}"])
+def test_json_that_is_no_notebook_is_refused(text):
+    assert "a.ipynb has no template" in refused(text, "a.ipynb")
+
+
+def test_a_return_in_a_notebook_is_the_end_of_a_line():
+    text = notebook(small().replace("\n", "\r\n").replace("def data", "# a\rimport os\rdef data"))
+    assert convert(text, "a.py").module == convert(small(), "a.py").module
+
+
+# The name of the file, and its texts
+
+NAMES = [
+    'x""";import os;"""y.py',
+    'x".py',
+    '"""',
+    "a\\",
+    "a\\x.py",
+    "a\nimport os\n.py",
+    "a\r\tb",
+    "ä.py",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_name_is_text_in_the_module(name):
+    tree, plain = (ast.parse(convert(small(), one).module) for one in (name, "a.py"))
+    shown = name.replace("\n", r"\n").replace("\r", r"\r").replace("\t", r"\t")
+    text = f"The search of {shown}, converted by `hpsearch import-hyperas`."
+    assert ast.get_docstring(tree, clean=False) == text
+    assert ast.dump(ast.Module(tree.body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
+
+
+def test_a_message_has_the_file_name_on_one_line(folder):
+    found = convert(f"import numpy\nnumpy.random.seed(3)\n{small()}", "a\nb.py")
+    assert found.name == r"a\nb.py"
+    Path("a\nb.py").write_text(f"import numpy\nnumpy.random.seed(3)\n{small()}")
+    assert "  a\\nb.py:2: numpy.random.seed(…): " in invoke("a\nb.py").stderr.splitlines()[4]
+
+
+def test_a_template_over_several_lines_is_told_on_one():
+    end = "model.evaluate(x_test, y_test, batch_size={{choice([8,\n  9])}})\n    return {'loss': 1}"
+    assert "the template {{choice([8, 9])}} has no place here" in notes_of(
+        convert(small(end=end), "a.py")
+    )
+
+
+def test_a_switch_is_named_by_its_options_only_if_they_make_a_name():
+    body = "if {{choice(['a', 'b²'])}} == 'a':\n        model.add(Dense(3))"
+    assert 'switch = choice(["a", "b²"], name="switch")' in convert(small(body), "a.py").module
+
+
+# Layers of others
+
+
+def test_layers_of_other_libraries_are_delayed_and_imported(folder, monkeypatch):
+    Path("keras_contrib").mkdir()
+    Path("keras_contrib/__init__.py").write_text("class CRF:\n    def __init__(self, units): ...\n")
+    Path("keras_contrib/layers.py").write_text("from keras_contrib import CRF\n")
+    monkeypatch.syspath_prepend(folder)
+    body = (
+        "model.add(CRF({{choice([3, 4])}}))\n    model.add(keras_contrib.CRF(5))\n"
+        "    model.add(Dense({{choice([3, 4])}}))"
+    )
+    head = "import keras_contrib\nfrom keras_contrib.layers import CRF\n"
+    found = convert(head + small(body), "a.py")
+    assert found.kept == ""
+    assert "import keras_contrib\nimport numpy as np\nfrom keras_contrib.layers import CRF\n" in (
+        found.module
+    )
+    assert "delayed(CRF)(choice([3, 4]))," in found.module
+    assert "delayed(keras_contrib.CRF)(5)," in found.module
+    assert len(load(str(written(found.module, folder))).space.parameters) == 2
+
+
+@pytest.mark.parametrize("line", ["from keras_tcn import TCN", "from keras_tcn.layers import *"])
+def test_imports_of_other_libraries_stay(line):
+    body = "for i in range(2):\n        model.add(TCN({{choice([2, 3])}}))"
+    inside = f"    {line.replace('*', 'TCN')}\n"
+    text = small(body).replace("    model = Seq", f"{inside}    model = Seq")
+    assert inside in convert(text, "a.py").module
+    assert f"\n{line}\n" in convert(f"{line}\n{small(body)}", "a.py").module
+
+
+def test_classes_that_make_no_layers_are_called_in_place():
+    text = small(
+        "model.add(Dense(int(np.float64(3)), bias_constraint=Fraction(1, 2)))\n    model.add(Dense({{choice([2, 3])}}))"
+    )
+    assert (
+        "bias_constraint=Fraction(1, 2)"
+        in convert(f"from fractions import Fraction\n{text}", "a.py").module
+    )
+
+
+def test_a_local_name_hides_none_of_those_that_are_written():
+    for name in ("applications", "arrays", "ops", "prepared"):
+        body = f"{name} = {{{{choice([2, 3])}}}}\n    model.add(Dense({name}))\n    model.add(Dense({name}))"
+        assert f'{name}_ = choice([2, 3], name="{name}")' in convert(small(body), "a.py").module
+
+
+@pytest.mark.parametrize(
+    ("own", "line"),
+    [("def choice(x):\n    return x\n", 9), ("choice = max\n", 9), ("from numpy.random import choice\n", 9)],
+)  # fmt: skip
+def test_a_file_that_hides_a_word_is_refused(own, line):
+    message = refused(small().replace("def data():\n", f"{own}\ndef data():\n    choice(3)\n"))
+    assert f"a.py:{line}: choice is a name of hpsearch that the space needs" in message
+    assert "Give that another name and import again." in message
+
+
+def test_a_loader_of_the_file_is_not_taken_for_ours():
+    own = "def load_data():\n    return mnist.load_data()\n\ndef data():\n    load_data()\n"
+    text = "from keras.datasets import mnist\n" + small().replace("def data():\n", own)
+    found = convert(text, "a.py")
+    assert "    return keras.datasets.mnist.load_data()\n" in found.module
+    assert "the data mnist is loaded by Keras, which downloads it" in notes_of(found)
+
+
+# What the file computes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sizes[5]", "w['b']", "w[sizes]", "{[1]: 2}[1]", "'a' * 10**9 * 1000", "10**10**9", "1e999 * 2",
+        "(-8) ** 0.5", "[0] * 10**9", "(((10**99)**99)**99)**99", "n[1:]", "n // 0", "-w", "given.colour",
+        "when(1)", "2 ** 99999999999",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_computed_is_left_as_it_is_written(text):
+    head = "n = {{choice([8, 16])}}\n    sizes = [8, 16]\n    w = {'a': 1}\n    "
+    own = "def when(x):\n    return x\n\ngiven = np\n"
+    body = f"{head}model.add(Dense(n, bias_initializer={text}))\n    model.add(Dropout({{{{uniform(0, 1)}}}}))"
+    found = convert(small(body).replace("\ndef data", f"\n{own}\ndef data"), "a.py")
+    width = (
+        "n" if text.startswith("n") else "model.dense.units"
+    )  # a word that is read twice has a name
+    assert [row.label for row in found.rows] == [width, "model.dropout.rate"]
+
+
+@pytest.mark.parametrize(
+    ("old", "word"),
+    [
+        ("choice([((10**999)**999)**999])", "choice([((10 ** 999) ** 999) ** 999])"),
+        ("choice([10**-3, 2**10, 7 // 2])", "choice([0.001, 1024, 3])"),
+        ("quniform(0, 1e999, 1)", "uniform(0, 1e309, step=1)"),
+    ],
+)
+def test_numbers_are_computed_where_they_are_not_too_large(old, word):
+    assert convert(small(f"model.add(Dense({{{{{old}}}}}))"), "a.py").rows[0].word == word
+
+
+@pytest.mark.parametrize(
+    "text", [" + ".join(["1"] * 3000), "-" * 5000 + "1", "[" * 90 + "x" + "[0]" * 5000 + "]" * 90]
+)
+def test_what_is_nested_too_deeply_is_refused(text):
+    message = refused(small(f"model.add(Dense({text}, name={{{{choice(['a', 'b'])}}}}))"))
+    assert message.startswith("a.py: an expression or a block can be nested some hundred times")
+    assert "Split it over several lines and import again." in message
+
+
+def test_an_integer_larger_than_a_float_is_refused():
+    text = small(f"model.add(Dense(0x{'f' * 5000}, name={{{{choice(['a', 'b'])}}}}))")
+    assert re.match(r"a\.py:\d+: not Python: an integer larger than a float", refused(text))
+
+
+@pytest.mark.parametrize("old", ["quniform(0, 10, 0)", "qnormal(0, 1, -2)", "qloguniform(0, 1, 0)"])
+def test_a_step_that_is_not_above_zero_is_refused(old):
+    message = refused(small(f"model.add(Dense({{{{{old}}}}}))"))
+    assert f"needs q > 0, got '{old}'. Correct the template" in message
+
+
+LEAVES = st.sampled_from(
+    ["0", "1", "-3", "2.5", "1e999", "10**99", "1j", "True", "None", "'a'", "'a%d'", "b'c'", "...", "n",
+     "sizes", "w", "unknown", "given", "np", "x_train.shape[1]", "{}", "[]", "()", "{{uniform(0, 1)}}"]
+)  # fmt: skip
+SIGNS = st.sampled_from([*"+-*/%@&|<", "//", "**", "<<", "==", "!=", ">=", "in", "is", "and", "or"])
+
+
+def larger(inner):
+    pair = st.tuples(inner, inner)
+    return st.one_of(
+        st.builds(lambda a, sign, b: f"({a} {sign} {b})", inner, SIGNS, inner),
+        st.builds(lambda sign, a: f"({sign}{a})", st.sampled_from(["-", "~", "not ", "+"]), inner),
+        pair.map(lambda two: "({})[{}]".format(*two)),
+        pair.map(lambda two: "[{}, {}]".format(*two)),
+        pair.map(lambda two: "({}, {})".format(*two)),
+        pair.map(lambda two: "{{{}: {}}}".format(*two)),
+        pair.map(lambda two: "({})({})".format(*two)),
+        pair.map(lambda two: "Dense({}, activation={})".format(*two)),
+        pair.map(lambda two: "({0} if {1} else {0})".format(*two)),
+        pair.map(lambda two: "np.exp({}, {})".format(*two)),
+    )
+
+
+EXPRESSIONS = st.recursive(LEAVES, larger, max_leaves=8)
+PLACES = [
+    "model.add(Dense({}))",
+    "model.add({})",
+    "model.add(Dropout({{{{choice([{}, 'other'])}}}}))",
+    "model.add(Dropout({{{{quniform(1, {}, 2)}}}}))",
+    "model.add(Dropout({{{{loguniform({}, 3)}}}}))",
+    "if {}:\n        model.add(Dense(4))",
+    "m = {}\n    model.add(Dense(m, use_bias=m))",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(EXPRESSIONS, st.sampled_from(PLACES))
+def test_any_expression_is_converted_or_refused(text, place):
+    head = "n = {{choice([8, 16])}}\n    sizes = [8, 16]\n    w = {'a': 1}\n    "
+    body = f"{head}{place.format(text)}\n    model.add(Dense(n))"
+    try:
+        ast.parse(convert(small(body), "a.py").module)
+    except SpaceError as error:
+        assert len(str(error).splitlines()) <= 6
 
 
 def test_the_file_is_never_run(folder):
@@ -295,7 +563,8 @@ def test_keras_is_not_imported_for_a_conversion():
 def test_the_names_of_keras_in_the_tables_exist():
     import keras
 
-    names = {*FIRST, *RENAMED.values(), *BACKEND.values(), *STARRED.values(), *RECORDED}
+    names = {*FIRST, *RENAMED.values(), *BACKEND.values(), *STARRED.values()}
+    names |= {name for name, home in HOMES.items() if home == "hpsearch.keras"}
     for name in sorted(names):
         found = keras
         for part in name.split("."):
@@ -388,6 +657,19 @@ def test_a_distribution_is_its_word(old, folder):
     found = convert(small(f"model.add(GaussianNoise({{{{{old}}}}}))"), "a.py")
     assert found.rows[0].word == WORDS[old]
     load(str(written(found.module, folder)))
+
+
+def test_pairs_from_elsewhere_are_taken_apart(folder):
+    text = small("model.add(Dense({{pchoice(PAIRS)}}))")
+    text = text.replace("def data():", "PAIRS = [(0.25, 2), (0.75, 3)]\ndef data():")
+    found = convert(text, "a.py")
+    word = (
+        "choice([option for weight, option in PAIRS], weights=[weight for weight, option in PAIRS])"
+    )
+    assert found.rows[0].word == word
+    assert "pchoice got its pairs from elsewhere" in notes_of(found)
+    (parameter,) = load(str(written(found.module, folder))).space.parameters.values()
+    assert list(parameter.word.weights) == [0.25, 0.75]
 
 
 def test_every_distribution_of_hyperas_is_among_the_words():

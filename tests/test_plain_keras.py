@@ -443,3 +443,23 @@ def test_a_point_of_another_space_is_refused():
     space = small(Sequential([layers.Dense(choice([3, 5])), out()]))
     with pytest.raises(PointError, match="has no label 'units_of_another'"):
         printed(space, {"units_of_another": 3})
+
+
+def test_a_function_of_a_space_file_is_copied_wherever_the_file_lies(tmp_path):
+    """A ready space of an installed hpsearch is a file like any other: nothing imports its module."""
+    folder = tmp_path / "site-packages" / "hpsearch" / "spaces"
+    folder.mkdir(parents=True)
+    ready = load("xor")
+    (folder / "xor.py").write_text(ready.source)
+    space = load(str(folder / "xor.py")).space
+    text = printed(space, space.check(space.baselines["notes"]))
+    assert "def error(model, data):" in text and "hpsearch_space_" not in text
+
+
+@pytest.mark.parametrize("value", [None, "batch_normalization"])
+def test_an_option_of_no_layer_leaves_no_trace_in_a_list(value):
+    norm = choice([None, layers.BatchNormalization()], name="norm")
+    space = small(Sequential([layers.Dense(4), norm, layers.Dense(3, activation="softmax")]))
+    text = printed(space, space.check({"norm": value, "learning_rate": 0.01}))
+    assert ("BatchNormalization" in text) is (value is not None)
+    assert not [line for line in text.splitlines() if line.strip().startswith("None")]

@@ -58,6 +58,16 @@ def test_a_ready_space_is_the_same_by_name_and_by_path(name, labels):
     assert by_name.name == by_path.name == name
 
 
+def test_a_space_that_is_not_called_space_has_a_name_of_its_own():
+    names = [load(name).name for name in ("gaussian_precision", *sorted(MORE))]
+    assert names == [
+        "gaussian_precision",
+        "digits_mlp-long",
+        "gaussian_precision-narrow",
+        "gaussian_precision-wide",
+    ]
+
+
 OF_OUR_OWN = {"digits_cnn", "moons_functional"}  # no figure and no setting in the notes
 
 

@@ -133,7 +133,7 @@ class Builder:
         match node:
             case Choice():
                 value = self._word(node)
-                made = self._go(next(c for c in children if identical(c.key, value)))
+                made = self._option(node, next(c for c in children if identical(c.key, value)))
                 return made if made is OFF else self._maker.word(node, made)
             case Maybe():
                 return self._go(children[0]) if self._word(node) else OFF
@@ -142,7 +142,7 @@ class Builder:
             case When():
                 return self._go(children[1]) if node.condition.value(self._word) else OFF
             case Match():
-                return self._match(children)
+                return self._match(node, children)
             case Repeat():
                 return self._repeat(node, children)
             case Adapted():
@@ -156,11 +156,16 @@ class Builder:
             case _:
                 return self._container(node, children)
 
-    def _match(self, children: Sequence[Child]) -> Any:
+    def _match(self, node: Match, children: Sequence[Child]) -> Any:
         for child in children[1:]:
             if child.guard is not None and child.guard[0].value(self._word):
-                return self._go(child)
+                return self._option(node, child)
         return OFF
+
+    def _option(self, node: Choice | Match, option: Child) -> Any:
+        """What an option becomes; None for a layer in a list is no layer, whoever makes it."""
+        no_layer = option.node is None and self._in_list and is_part(node)
+        return OFF if no_layer else self._go(option)
 
     def _repeat(self, node: Repeat, children: Sequence[Child]) -> list[Any]:
         times = self._word(node.times) if isinstance(node.times, Word) else node.times

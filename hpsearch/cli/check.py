@@ -56,17 +56,19 @@ def _surveyed(target: str) -> tuple[Any, Any]:
 
 def _print(loaded: Any, found: Any) -> None:
     from .tables import print_table
+    from .texts import counted
 
     space = loaded.space
     goal = "maximize" if space.maximize else "minimize"
     click.echo(
-        f"{loaded.name} ({space.fingerprint}): {len(space.parameters)} parameters, {goal} {space.metric}\n"
+        f"{loaded.name} ({space.fingerprint}): {counted(len(space.parameters), 'parameter')}, {goal} {space.metric}\n"
     )
     rows = [[label, repr(p.word), _active(p)] for label, p in space.parameters.items()]
     print_table(["label", "word", "active"], rows)
     sizes = [item.params for item in found.looks]
     if sizes:
-        click.echo(f"\n{_points(found)}: {min(sizes):,} to {max(sizes):,} weights.")
+        several = "" if min(sizes) == max(sizes) else f"{min(sizes):,} to "
+        click.echo(f"\n{_points(found)}: {several}{counted(max(sizes), 'weight')}.")
         shapes = sorted({item.output for item in found.looks})
         click.echo(f"Output {', '.join(shapes)}; reports {', '.join(found.looks[0].metrics)}.")
     if space.max_params is not None:
@@ -97,14 +99,16 @@ def _at(cause: Any) -> str:
 
 
 def _points(found: Any) -> str:
+    from .texts import counted
+
     built, failed = len(found.looks), len(found.failed)
     if found.uncovered or found.dead:
         what = "take the options and ends that were reached"
     else:
         what = "take every option and both ends of every range"
     if failed:
-        return f"{built + failed} points {what}, of which {built} can be built"
-    return f"{built} points {what}"
+        return f"{counted(built + failed, 'point')} {what}, of which {built} can be built"
+    return f"{counted(built, 'point')} {what}"
 
 
 def _active(parameter: Any) -> str:

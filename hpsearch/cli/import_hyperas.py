@@ -50,7 +50,7 @@ def import_hyperas_command(file: Path, output: Path | None, force: bool) -> None
         click.echo(found.module, nl=False)
     else:
         _write(output, found.module, force)
-    for line in _report(found, file.name, output):
+    for line in _report(found, output):
         click.echo(line, err=True)
 
 
@@ -75,7 +75,7 @@ def _write(output: Path, text: str, force: bool) -> None:
         ) from None
 
 
-def _report(found: Conversion, file: str, output: Path | None) -> Iterator[str]:
+def _report(found: Conversion, output: Path | None) -> Iterator[str]:
     rows = [
         (row.old, row.label, row.word if len(row.word) <= WIDEST_WORD else f"{row.word[:59]}…")
         for row in found.rows
@@ -88,7 +88,7 @@ def _report(found: Conversion, file: str, output: Path | None) -> Iterator[str]:
         yield ""
         yield "Not converted, or not as it was:"
         for note in found.notes:
-            place = f"{file}:{note.line}" if note.line else file
+            place = f"{found.name}:{note.line}" if note.line else found.name
             yield f"  {place}: {note.what}: {note.do}"
     space = shlex.quote(str(output)) if output is not None else "SPACE.py"
     yield ""

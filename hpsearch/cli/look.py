@@ -13,6 +13,8 @@ from .run import PLACE, which_study
 
 __all__ = ["export_command", "list_command", "show_command"]
 
+MOST_EPOCHS = 20  # shown of one trial
+
 FOLDER = PLACE[0]
 
 
@@ -131,7 +133,7 @@ def _show_study(name: str, settings: dict[str, Any], trials: list[Any], every: b
 
 def _show_trial(name: str, trial: Any, run_id: str | None) -> None:
     from ..study import value_text
-    from .tables import point_lines, print_table, when
+    from .tables import point_lines, when
 
     click.echo(f"Trial {trial.number} of {name}: {trial.status.value}, {value_text(trial.value)}")
     rows = {
@@ -149,14 +151,32 @@ def _show_trial(name: str, trial: Any, run_id: str | None) -> None:
     for line in point_lines(trial.point):
         click.echo(f"  {line}")
     outcome = trial.outcome
-    if outcome is not None and outcome.history:
-        names = list(outcome.history[-1])
-        cells = [[i, *(value_text(e.get(n)) for n in names)] for i, e in enumerate(outcome.history)]
-        print_table(["epoch", *names], cells, right=1 + len(names))
+    if outcome is not None:
+        _show_epochs(outcome)
     if trial.error:
         click.echo(trial.error)
     if outcome is not None and outcome.traceback:
         click.echo(outcome.traceback)
+
+
+def _show_epochs(outcome: Any) -> None:
+    """The first and last epochs of a trial, and what `evaluate` gave beside them."""
+    from ..study import value_text
+    from .tables import metrics_text, print_table
+
+    names = list(outcome.history[-1]) if outcome.history else []
+    rows: list[list[Any]] = [
+        [epoch, *(value_text(metrics.get(name)) for name in names)]
+        for epoch, metrics in enumerate(outcome.history)
+    ]
+    if len(rows) > MOST_EPOCHS:
+        left_out = [f"… {len(rows) - MOST_EPOCHS} more", *[""] * len(names)]
+        rows = [*rows[: MOST_EPOCHS // 2], left_out, *rows[-MOST_EPOCHS // 2 :]]
+    if rows:
+        print_table(["epoch", *names], rows, right=1 + len(names))
+    others = {name: value for name, value in outcome.metrics.items() if name not in names}
+    if others:
+        click.echo(f"evaluate: {metrics_text(others)}")
 
 
 @click.command(
@@ -177,6 +197,7 @@ def export_command(study: str | None, output: Path | None, folder: Path) -> None
     """Write every trial of STUDY, by default the latest, as CSV or JSON."""
     from ..record.content import trials_csv
     from ..trial import to_json
+    from .texts import counted
 
     name, settings, trials, _ = read(folder, study)
     if output is not None and output.suffix not in (".csv", ".json"):
@@ -192,4 +213,4 @@ def export_command(study: str | None, output: Path | None, folder: Path) -> None
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{output} cannot be written: {error.strerror}.") from None
-    click.echo(f"{len(trials)} trials of {name} are in {output}.")
+    click.echo(f"{counted(len(trials), 'trial')} of {name} are in {output}.")

@@ -223,10 +223,12 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
 
 
 def _announce(session: Any, watch: Any) -> None:
+    from .texts import counted
+
     options, count = session.options, len(session.problem.parameters)
-    budget = f"{options.total} trials" if options.total else "until its budget is used up"
+    budget = counted(options.total, "trial") if options.total else "until its budget is used up"
     watch.note(
-        f"Study {session.store.name}: {count} parameters, {session.problem.direction} "
+        f"Study {session.store.name}: {counted(count, 'parameter')}, {session.problem.direction} "
         f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}."
     )
     if options.algo == "auto":
@@ -245,10 +247,11 @@ def _announce(session: Any, watch: Any) -> None:
 
 def _interrupted(session: Any) -> None:
     from ..record import ui_line
+    from .texts import counted
 
     counts = session.result().counts
     click.echo(
-        f"Interrupted after {counts['total']} trials; all are kept. "
+        f"Interrupted after {counted(counts['total'], 'trial')}; all are kept. "
         f"Go on with: hpsearch resume {session.store.name}\n"
         f"Look at it:  hpsearch ui, or {ui_line(session.uri)}",
         err=True,

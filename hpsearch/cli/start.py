@@ -47,8 +47,12 @@ def spaces_command() -> None:
     rows = []
     for name, path in ready_spaces().items():
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        rows.append([name, text.splitlines()[0] if text else "", str(path)])
-    print_table(["space", "about", "file"], rows)
+        rows.append([name, text.splitlines()[0] if text else ""])
+    print_table(["space", "about"], rows)
+    folders = sorted({str(path.parent) for path in ready_spaces().values()})
+    click.echo(
+        f"\nTheir files are in {', '.join(folders)}; `hpsearch new mine.py --from NAME` copies one."
+    )
 
 
 @click.command(

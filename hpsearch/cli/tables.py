@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..study import Result, value_text
 from ..trial import Status, Trial
-from .texts import duration_text, short_labels
+from .texts import counted, duration_text, short_labels
 
 __all__ = ["point_lines", "print_result", "print_table", "when", "whole"]
 
@@ -24,17 +24,15 @@ def print_result(session: Any, result: Result) -> None:
     """The end of a search: the best, the baselines, the test score, and where to go on."""
     counts = result.counts
     click.echo(
-        f"\n{counts['total']} trials in {duration_text(result.seconds)}: {counts['finished']} "
+        f"\n{counted(counts['total'], 'trial')} in {duration_text(result.seconds)}: {counts['finished']} "
         f"finished, {counts['failed']} failed. Stopped: {result.ended_by}."
     )
     best = result.best
     if best is None:
         click.echo("No trial succeeded. See: hpsearch show " + result.study)
     else:
-        click.echo(
-            f"Found {result.metric} {value_text(best.value)} in trial {best.number}"
-            f"{against(result)}."
-        )
+        found = f"{result.metric} {value_text(best.value)} in trial {best.number}"
+        click.echo(f"Found {found}{against(result)}.")
         for line in point_lines(best.point):
             click.echo(f"  {line}")
         if best.test:
@@ -44,6 +42,10 @@ def print_result(session: Any, result: Result) -> None:
 
 def against(result: Result) -> str:
     """The baselines beside the best, in words."""
+    winner = None if result.best is None else result.best.number
+    if any(trial.number == winner and trial.source == "baseline" for trial in result.trials):
+        name = next(trial.name for trial in result.trials if trial.number == winner)
+        return f", the baseline {name}: nothing has beaten it yet"
     told = [
         f"baseline {trial.name} {value_text(trial.value)}"
         if trial.status is Status.OK

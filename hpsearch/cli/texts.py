@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["duration_text", "short_labels"]
+__all__ = ["counted", "duration_text", "short_labels"]
 
 
 def duration_text(seconds: float) -> str:
@@ -17,14 +17,25 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def short_labels(labels: Iterable[str]) -> dict[str, str]:
-    """The shortest tail of each label that no other one ends in."""
+    """The shortest tail of each label that no other one ends in, and that says something."""
     every = list(labels)
     short = {}
     for label in every:
         parts = label.split(".")
         tails = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
         others = [other for other in every if other != label]
-        unlike = (t for t in tails if not any(f".{o}".endswith(f".{t}") for o in others))
+        unlike = (
+            tail
+            for tail in tails
+            if not any(f".{other}".endswith(f".{tail}") for other in others)
+            and not tail.isdecimal()  # `kernel_size.0`, not `0`
+            and tail != "value"  # `clipnorm.value`: a word below a `maybe`
+        )
         short[label] = next(unlike, label)
     return short

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
+from .marks import called, mark_of, marked
 from .notes import Notes
 
-__all__ = ["FIRST", "KEYWORDS", "UNKNOWN", "metric_name", "modernised", "parameter_names"]
+__all__ = [
+    "FIRST",
+    "KEYWORDS",
+    "UNKNOWN",
+    "merged",
+    "metric_name",
+    "modernised",
+    "parameter_names",
+    "without_shapes",
+]
 
 FIRST: dict[str, tuple[str, ...]] = {
     "layers.Activation": ("activation",),
@@ -140,6 +149,9 @@ KERNELS = {
     "layers.Conv3D": 3,
     "layers.SeparableConv2D": 2,
 }
+ACTIVATED = {"layers.Dense": 2, "layers.Conv1D": 4, "layers.Conv2D": 4}
+"""The layers that an activation behind them goes into, with its place among their arguments."""
+NO_SHAPE = {"input_shape", "batch_input_shape", "input_dim"}
 
 
 def parameter_names(name: str, count: int) -> list[str]:
@@ -253,14 +265,11 @@ def _optimizer(name: str, call: ast.Call, notes: Notes) -> None:
     if decay is None:
         return
     call.keywords.remove(decay)
-    rate: Any = call.args[0] if call.args else getattr(named.get("learning_rate"), "value", None)
-    if rate is None:
-        rate = ast.Constant(RATES.get(name, 0.001))
+    own = named.get("learning_rate", ast.keyword("", ast.Constant(RATES.get(name, 0.001))))
     function = ast.Name("InverseTimeDecay", ast.Load())
-    function.keras = "optimizers.schedules.InverseTimeDecay"  # type: ignore[attr-defined]
     schedule = ast.Call(
-        function,
-        [rate],
+        marked(function, keras="optimizers.schedules.InverseTimeDecay"),
+        [call.args[0] if call.args else own.value],
         [
             ast.keyword("decay_steps", ast.Constant(1)),
             ast.keyword("decay_rate", decay.value),
@@ -272,3 +281,26 @@ def _optimizer(name: str, call: ast.Call, notes: Notes) -> None:
         named["learning_rate"].value = schedule
     else:
         call.args.insert(0, schedule)
+
+
+def merged(layer: ast.expr, after: ast.expr) -> bool:
+    """Put an activation that comes after a layer into it; return whether that could be done."""
+    place = ACTIVATED.get(called(layer), 0)
+    if called(after) != "layers.Activation" or "above" in mark_of(after):
+        return False
+    assert isinstance(after, ast.Call)
+    if not isinstance(layer, ast.Call) or len(layer.args) >= place:
+        return False
+    if len(after.args) != 1 or after.keywords or "activation" in {k.arg for k in layer.keywords}:
+        return False
+    layer.keywords.append(ast.keyword("activation", after.args[0]))
+    return True
+
+
+def without_shapes(node: ast.expr) -> ast.expr:
+    """Layers without the shape of their input: the data tells it."""
+    for call in (one for one in ast.walk(node) if isinstance(one, ast.Call)):
+        if called(call).startswith("layers."):
+            dropped = NO_SHAPE - ({"input_dim"} if called(call) == "layers.Embedding" else set())
+            call.keywords = [k for k in call.keywords if k.arg not in dropped]
+    return node

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, final
 
-from .translate import NotStraight, imported
+from .marks import imported, mark_of, marked
+from .names import free
+from .translate import NotStraight, stores
 
-__all__ = ["Branches", "condition_of", "switch_name"]
+__all__ = ["Branches", "applied", "condition_of", "switch_name"]
 
 T = TypeVar("T")
 FLIPPED = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE}
@@ -44,6 +46,15 @@ class Branches:
             bodies.append(rest)
         return cls(tests, bodies, node.lineno)
 
+    def applied(self) -> str | None:
+        """The name x, if every statement applies a layer to x and calls the result x again."""
+        statements = [node for body in self.bodies for node in body]
+        names = stores(statements)
+        if len(names) != 1:
+            return None
+        (name,) = names
+        return None if None in (applied(node, name) for node in statements) else name
+
     def parts(self, tests: list[ast.expr | bool], layers: list[list[ast.expr]]) -> list[ast.expr]:
         """The branches as parts in a list of layers."""
         open_tests, layers = _possible(tests, layers)
@@ -59,12 +70,21 @@ class Branches:
         *cases, otherwise = values
         chain = _one_word(open_tests)
         if chain is not None:
-            made = _match(chain[0], chain[1], cases, otherwise)
-            made.chosen = True  # type: ignore[attr-defined]
-            return made
+            return marked(_match(chain[0], chain[1], cases, otherwise), chosen=True)
         for test, case in zip(reversed(open_tests), reversed(cases), strict=True):
             otherwise = _match(test, [ast.Constant(True)], [case], otherwise)
         return otherwise
+
+
+def applied(node: ast.stmt, name: str) -> ast.expr | None:
+    """The layer of ``x = layer(x)``, None for any other statement."""
+    match node:
+        case ast.Assign(
+            targets=[ast.Name(id=target)],
+            value=ast.Call(func=ast.Call() as layer, args=[ast.Name(id=given)], keywords=[]),
+        ) if target == given == name:
+            return layer
+    return None
 
 
 def _parts(tests: list[ast.expr], layers: list[list[ast.expr]]) -> list[ast.expr]:
@@ -169,7 +189,7 @@ def _equal(word: ast.expr, op: ast.cmpop, constant: ast.expr) -> ast.expr | bool
 
 def _options(name: ast.expr) -> list[ast.expr] | None:
     """The options of a choice if all are constants."""
-    word = getattr(name, "word", None)
+    word = mark_of(name).get("word")
     if isinstance(word, ast.Call) and word.args and isinstance(word.args[0], ast.List):
         options = word.args[0].elts
         return options if all(_constant(item) for item in options) else None
@@ -270,10 +290,6 @@ def switch_name(word: ast.expr, taken: set[str]) -> str:
         options = [item.value for item in word.args[0].elts if isinstance(item, ast.Constant)]
         if len(options) == len(word.args[0].elts) and 2 <= len(options) <= 3:
             joined = "_or_".join(str(option) for option in options)
-            if re.fullmatch(r"[a-z]\w{0,40}", joined):
+            if re.fullmatch(r"[a-z]\w{0,40}", joined, re.ASCII):
                 wanted = joined
-    name, again = wanted, 0
-    while name in taken:
-        again += 1
-        name = f"{wanted}_{again}"
-    return name
+    return free(wanted, taken)

@@ -7,6 +7,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from ..errors import SpaceError
 from .arguments import metric_name
 from .command import options_of
 from .data import DataPart, constants_of, data_part
@@ -14,29 +15,24 @@ from .declared import Declared, Local
 from .kept import Kept
 from .labels import labels_of
 from .listing import code_in
+from .marks import called, imported, marked
 from .notes import Note
 from .objective import Objective, objective_of
 from .old_names import old_names
-from .printing import expression
+from .printing import expression, shown
 from .provider import provider_of
 from .reading import Fitting, Reading, fitting_of, read
 from .templates import Source
 from .tidy import shared, tidy
-from .translate import Context, NotStraight, imported, loads
+from .translate import Context, NotStraight, loads
 from .writing import module_text
 
 __all__ = ["Conversion", "Row", "convert"]
 
 COMPILED = ("optimizer", "loss", "metrics", "loss_weights", "weighted_metrics")
 FITTED = (
-    "batch_size",
-    "epochs",
-    "callbacks",
-    "shuffle",
-    "class_weight",
-    "initial_epoch",
-    "steps_per_epoch",
-    "validation_steps",
+    "batch_size epochs callbacks shuffle class_weight initial_epoch steps_per_epoch "
+    "validation_steps"
 )
 USELESS = {
     "ModelCheckpoint": "the weights of the best epoch are kept anyway",
@@ -66,6 +62,7 @@ class Conversion:
     """What a file has become.
 
     Attributes:
+        name: what the file is called in messages, on one line.
         module: the text of the space module.
         rows: old names and new labels, in the order of the file.
         notes: what was not converted, or is not as it was.
@@ -73,6 +70,7 @@ class Conversion:
         options: of `hpsearch run`, for what `optim.minimize` was given.
     """
 
+    name: str
     module: str
     rows: list[Row]
     notes: list[Note]
@@ -87,8 +85,20 @@ def convert(text: str, name: str) -> Conversion:
         name: what the file is called in messages.
 
     Raises:
-        SpaceError: if it is not Python, or has no templates, model function, data function or fit.
+        SpaceError: if it is not Python, is nested too deeply, or has no templates, model function,
+            data function or fit.
     """
+    try:
+        return _converted(text, shown(name))
+    except (RecursionError, MemoryError):  # the parser runs out of memory by the same cause
+        raise SpaceError(
+            f"{shown(name)}: an expression or a block can be nested some hundred times, and one is "
+            "deeper: a sum of thousands of terms, for example. Split it over several lines and "
+            "import again."
+        ) from None
+
+
+def _converted(text: str, name: str) -> Conversion:
     context = Context(Source(name, code_in(text)))
     reading = read(context)
     fitting = fitting_of(context, reading.model)
@@ -158,7 +168,8 @@ def _finished(
     options = options_of(reading)
     module = module_text(reading, hoisted, texts, locals_, space)
     rows = _rows(reading.context, reading.model, locals_, space)
-    return Conversion(module, rows, reading.context.notes.in_order(), why, options)
+    notes = reading.context.notes.in_order()
+    return Conversion(reading.context.source.name, module, rows, notes, why, options)
 
 
 def _constants(reading: Reading) -> dict[str, ast.expr]:
@@ -203,7 +214,7 @@ def _extra_metrics(metrics: ast.expr | None, objective: Objective) -> ast.expr |
 def _fit(found: Declared, fitting: Fitting, part: DataPart) -> ast.expr | None:
     keywords = []
     generator = fitting.method == "fit_generator" or part.from_generator
-    for name in FITTED:
+    for name in FITTED.split():
         value = _fit_argument(found, name)
         if name == "callbacks" and value is not None:
             value = _callbacks(value, found)
@@ -233,10 +244,9 @@ def _callbacks(node: ast.expr, found: Declared) -> ast.expr | None:
     kept = []
     for item in listed.elts:
         value = values.get(item.id, item) if isinstance(item, ast.Name) else item
-        name = getattr(value, "call_of", "").rpartition(".")[2]
+        name = called(value).rpartition(".")[2]
         if name in USELESS:
-            line = getattr(value, "lineno", 0)
-            found.context.notes.add(line, f"{name} is left out", USELESS[name])
+            found.context.notes.add(value.lineno, f"{name} is left out", USELESS[name])
         else:
             kept.append(item)
     return ast.List(kept, ast.Load()) if kept else None
@@ -249,9 +259,7 @@ def _space(fields: dict[str, ast.expr | None], objective: Objective) -> ast.Call
     keywords.append(ast.keyword(direction, ast.Constant(name)))
     if objective.last:
         keywords.append(ast.keyword("keep", ast.Constant("last")))
-    made = ast.Call(imported("Space", "hpsearch"), [], keywords)
-    made.broken = True  # type: ignore[attr-defined]
-    return made
+    return marked(ast.Call(imported("Space", "hpsearch"), [], keywords), broken=True)
 
 
 def _rows(

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import final
 
 from ..errors import SpaceError
+from .marks import imported
 from .objective import Objective
 from .reading import Fitting, Reading
-from .translate import imported, loads
+from .translate import loads, times_stored
 from .words import number
 
 __all__ = ["DataPart", "constants_of", "data_part", "fact_of", "returned"]
@@ -102,24 +103,13 @@ def constants_of(reading: Reading) -> dict[str, ast.expr]:
     """The plain numbers and strings that ``data()`` assigns once, at the level of its body."""
     if reading.data is None:
         return {}
-    found: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(reading.data):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.setdefault(node.id, [])
+    times, found = times_stored(reading.data.body), {}
     for statement in reading.data.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found[name].append(value)
-    times = [n.id for n in ast.walk(reading.data) if isinstance(n, ast.Name) and _stored(n)]
-    return {
-        name: values[0]
-        for name, values in found.items()
-        if len(values) == 1 and times.count(name) == 1 and _plain(values[0])
-    }
-
-
-def _stored(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
+                if times[name] == 1 and _plain(value):
+                    found[name] = value
+    return found
 
 
 def _plain(node: ast.expr) -> bool:

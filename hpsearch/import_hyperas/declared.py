@@ -12,18 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from .conditions import Branches, condition_of, switch_name
+from .arguments import merged, without_shapes
+from .conditions import Branches, applied, condition_of, switch_name
 from .data import DataPart, fact_of
+from .marks import called, imported, mark_of, marked
 from .reading import Fitting, Reading
 from .recordable import Recordable
-from .templates import template_number
-from .translate import NotStraight, Translator, imported, named_metrics, stores, templates_in
+from .templates import drawn, int_of
+from .translate import NotStraight, Translator, named_metrics, stores, templates_in
 
 __all__ = ["Declared", "Local"]
 
 SILENT = {"print", "summary", "plot_model", "clear_session", "seed", "set_random_seed", "collect"}
-NO_SHAPE = {"input_shape", "batch_input_shape", "input_dim"}
-MERGED = ("layers.Dense", "layers.Conv1D", "layers.Conv2D")
 Layers = list[ast.expr]
 
 
@@ -98,7 +98,7 @@ class Declared:
                 self._close(name, node.lineno)
         made: ast.expr = self.translator.of(node)
         made = self.recordable.checked(made, node.lineno)
-        return _without_shapes(made)
+        return without_shapes(made)
 
     def _statement(self, node: ast.stmt) -> None:
         match node:
@@ -141,20 +141,16 @@ class Declared:
         layer = self.value(call.args[0])
         above = self._comments_above(node)
         if above:
-            layer.above = above  # type: ignore[attr-defined]
+            marked(layer, above=above)
         return layer
 
     def _add(self, name: str, layer: ast.expr) -> None:
         layers = self.sequential[name]
         before = layers[-1] if layers else None
-        if _called(layer) == "layers.InputLayer":
+        if called(layer) == "layers.InputLayer":
             return  # the data tells the shape
-        if before is not None and _called(layer) == "layers.Activation" and _bare(before):
-            assert isinstance(before, ast.Call) and isinstance(layer, ast.Call)
-            if not hasattr(layer, "above") and len(layer.args) == 1 and not layer.keywords:
-                before.keywords.append(ast.keyword("activation", layer.args[0]))
-                return
-        layers.append(layer)
+        if before is None or not merged(before, layer):
+            layers.append(layer)
 
     def _compile(self, call: ast.Call) -> None:
         if self.compiled:
@@ -173,24 +169,17 @@ class Declared:
         if made is not None and self.context.imports.keras(made.func) == "Sequential":
             self._sequential(name, made)
             return
-        if template_number(value) is not None or _is_int_of_template(value):
+        number = drawn(value)
+        if number is not None:
             word = self.translator.of(value)
-            self.recordable.word(name, word)
-            self._local(Local(name, word, node.lineno))
-            if self._is_whole(value):
+            self.recordable.word(name)
+            self.locals.append(Local(name, word, node.lineno))
+            if int_of(value) is not None or self.context.word(number).whole:
                 self.context.whole_names.add(name)
             return
         translated = self.value(value)
-        self._local(
-            Local(name, translated, node.lineno, self.recordable.is_tensor(translated)),
-        )
-        self.recordable.assigned(name, translated)
-
-    def _is_whole(self, value: ast.expr) -> bool:
-        number = template_number(value)
-        if number is None:
-            return True  # `int` of one, which was made whole
-        return self.context.word(number).whole
+        tensor = self.recordable.is_tensor(translated)
+        self._named(Local(name, translated, node.lineno, tensor))
 
     def _sequential(self, name: str, call: ast.Call) -> None:
         layers: list[ast.expr] = []
@@ -201,15 +190,13 @@ class Declared:
             for item in call.args[0].elts:
                 self._add(name, self.value(item))
 
-    def _local(self, local: Local) -> None:
+    def _named(self, local: Local) -> None:
         self.locals.append(local)
+        self.recordable.assigned(local.name, local.value)
 
     def _close(self, name: str, line: int) -> None:
         """A Sequential that is used as a part: it is complete now."""
-        layers = self.sequential.pop(name)
-        made = _sequential(layers)
-        self._local(Local(name, made, line))
-        self.recordable.assigned(name, made)
+        self._named(Local(name, _sequential(self.sequential.pop(name)), line))
 
     def _model(self, name: str) -> ast.expr:
         line = self.fitting.call.lineno
@@ -221,17 +208,17 @@ class Declared:
 
     def _if(self, node: ast.If) -> None:
         branches, comments = Branches.of(node), self._comments_above(node)
-        tests = [self._test(test, node) for test in branches.tests]
-        applied = _applied_in(branches.bodies)
-        if applied is not None:
-            self._switched(applied, branches, tests)
+        tests = [condition_of(t, node.lineno, self._word_in_condition) for t in branches.tests]
+        name = branches.applied()
+        if name is not None:
+            self._switched(name, branches, tests)
             return
         found = [self._branch(body) for body in branches.bodies]
         names = {name for layers, _ in found for name in layers}
         for name in sorted(names):
             made = branches.parts(tests, [layers.get(name, []) for layers, _ in found])
             if made and comments:
-                made[0].above = comments  # type: ignore[attr-defined]
+                marked(made[0], above=comments)
             self.sequential[name].extend(made)
         assigned = {name for _, values in found for name in values}
         for name in sorted(assigned):
@@ -240,43 +227,36 @@ class Declared:
     def _switched(self, name: str, branches: Branches, tests: list[ast.expr | bool]) -> None:
         """``if …: x = layer(x)`` is ``x = when(…, layer)(x)``."""
         layers = [
-            [self.value(layer) for node in body if (layer := _applied(node, name)) is not None]
+            [self.value(layer) for node in body if (layer := applied(node, name)) is not None]
             for body in branches.bodies
         ]
         for part in branches.parts(tests, layers):
             made = ast.Call(part, [ast.Name(name, ast.Load())], [])
-            self._local(Local(name, made, branches.line, tensor=True))
+            self.locals.append(Local(name, made, branches.line, tensor=True))
 
     def _comments_above(self, node: ast.stmt) -> list[str]:
         comments = self.context.source.comments
         return [comments[n] for n in range(self._last_line + 1, node.lineno) if n in comments]
-
-    def _test(self, test: ast.expr, node: ast.If) -> ast.expr | bool:
-        return condition_of(test, node.lineno, self._word_in_condition)
 
     def _word_in_condition(self, node: ast.expr) -> ast.expr | None:
         """The name of the word that a condition reads, hoisted if it has none; None for no word."""
         if isinstance(node, ast.Name):
             for local in reversed([*self._outer, *self.locals]):
                 if local.name == node.id:
-                    if not hasattr(local.value, "template"):
+                    if "template" not in mark_of(local.value):
                         return None
                     local.named = True
-                    name = ast.Name(node.id, ast.Load())
-                    name.word = local.value  # type: ignore[attr-defined]
-                    return name
+                    return marked(ast.Name(node.id, ast.Load()), word=local.value)
             return None
-        if template_number(node) is None and not _is_int_of_template(node):
+        if drawn(node) is None:
             return None
         word = self.translator.of(node)
         taken = {local.name for local in [*self._outer, *self.locals]}
         taken |= set(self.reading.definitions)
-        name_text = switch_name(word, taken)
-        self._local(Local(name_text, word, node.lineno, named=True))
-        self.recordable.word(name_text, word)
-        name = ast.Name(name_text, ast.Load())
-        name.word = word  # type: ignore[attr-defined]
-        return name
+        name = switch_name(word, taken)
+        self.locals.append(Local(name, word, node.lineno, named=True))
+        self.recordable.word(name)
+        return marked(ast.Name(name, ast.Load()), word=word)
 
     def _branch(self, body: list[ast.stmt]) -> tuple[dict[str, Layers], dict[str, ast.expr]]:
         """The layers that a branch adds to each model, and what it assigns."""
@@ -296,7 +276,7 @@ class Declared:
             for local in added:
                 if local.tensor:
                     raise NotStraight(local.line, "a tensor that depends on an `if`")
-                if hasattr(local.value, "template") and local.name not in known:
+                if "template" in mark_of(local.value) and local.name not in known:
                     before.append(local)
                 else:
                     values[local.name] = local.value
@@ -322,75 +302,15 @@ class Declared:
         if any(value is None for value in values):
             raise NotStraight(line, f"{name} is assigned in one branch only")
         made = branches.value(tests, [copy.deepcopy(v) for v in values if v is not None])
-        self._local(Local(name, made, line))
-        self.recordable.assigned(name, made)
+        self._named(Local(name, made, line))
 
 
 def _sequential(layers: Layers) -> ast.Call:
+    """``Sequential([...])``, a layer on each line."""
     items = ast.List(layers, ast.Load())
     if len(layers) > 1:
-        items.broken = True  # type: ignore[attr-defined]
-    made = ast.Call(imported("Sequential", "hpsearch.keras"), [items], [])
-    made.call_of = "Sequential"  # type: ignore[attr-defined]
-    return made
-
-
-def _called(node: ast.expr) -> str:
-    return getattr(node, "call_of", "")
-
-
-def _bare(layer: ast.expr) -> bool:
-    """Whether an activation that follows may stand in this layer."""
-    named = {k.arg for k in layer.keywords} if isinstance(layer, ast.Call) else {"activation"}
-    plain = isinstance(layer, ast.Call) and _called(layer) in MERGED and "activation" not in named
-    if not plain or not isinstance(layer, ast.Call):
-        return False
-    return len(layer.args) < 2 or (_called(layer) != "layers.Dense" and len(layer.args) < 4)
-
-
-def _without_shapes(node: ast.expr) -> ast.expr:
-    """Layers without the shape of their input: the data tells it."""
-    for call in ast.walk(node):
-        name = _called(call) if isinstance(call, ast.Call) else ""
-        if isinstance(call, ast.Call) and name.startswith("layers."):
-            dropped = NO_SHAPE - ({"input_dim"} if name == "layers.Embedding" else set())
-            call.keywords = [k for k in call.keywords if k.arg not in dropped]
-    return node
-
-
-def _applied_in(bodies: list[list[ast.stmt]]) -> str | None:
-    """The name x, if every statement applies a layer to x and calls the result x again."""
-    names = {
-        target.id
-        for body in bodies
-        for node in body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    if len(names) != 1:
-        return None
-    (name,) = names
-    steps = [_applied(node, name) for body in bodies for node in body]
-    return None if None in steps else name
-
-
-def _applied(node: ast.stmt, name: str) -> ast.expr | None:
-    """The layer of ``x = layer(x)``, None for any other statement."""
-    match node:
-        case ast.Assign(
-            targets=[ast.Name(id=target)],
-            value=ast.Call(func=ast.Call() as layer, args=[ast.Name(id=given)], keywords=[]),
-        ) if target == given == name:
-            return layer
-    return None
-
-
-def _is_int_of_template(node: ast.expr) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id="int"), args=[inner], keywords=[]):
-            return template_number(inner) is not None
-    return False
+        marked(items, broken=True)
+    return ast.Call(imported("Sequential", "hpsearch.keras"), [items], [])
 
 
 KINDS = {

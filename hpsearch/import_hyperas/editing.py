@@ -7,13 +7,12 @@ import textwrap
 from collections.abc import Iterator
 from typing import final
 
-from .names import GONE
+from .marks import mark_of
+from .names import GONE, is_old
 from .printing import expression, lines_of
 from .translate import Context, Translator, loads, stores
 
 __all__ = ["Edited", "dropped_statements"]
-
-DROPPED_MODULES = ("hyperas", "hyperopt", "keras", "tensorflow.keras", "tf_keras")
 
 
 @final
@@ -27,7 +26,7 @@ class Edited:
 
     def __init__(self, context: Context, node: ast.stmt, translator: Translator) -> None:
         self._source = context.source
-        self._context, self._node, self._translator = context, node, translator
+        self._translator = translator
         self._changes: list[tuple[int, int, str]] = []
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         self._start = self._source.start_of_line(first)
@@ -43,7 +42,7 @@ class Edited:
     def translate_body(self, body: list[ast.stmt], dropped: set[int]) -> None:
         """Translate statements, without those in `dropped` (by identity) and Keras's imports."""
         for statement in body:
-            if id(statement) in dropped or _is_old_import(statement, self._context):
+            if id(statement) in dropped or _is_old_import(statement):
                 self.drop(statement)
             elif not self._input(statement):
                 self.translate(statement)
@@ -56,7 +55,7 @@ class Edited:
         start = self._source.start_of_line(first)
         self._changes.append((start, self._source.start_of_line((node.end_lineno or 0) + 1), ""))
 
-    def replace(self, node: ast.AST, text: str) -> None:
+    def replace(self, node: ast.stmt, text: str) -> None:
         """Write something else in a node's place."""
         self._changes.append((*self._source.span(node), text))
 
@@ -124,24 +123,23 @@ def _input_text(layer: ast.Call, shape: ast.expr) -> str:
     return f"({expression(shape)},)"
 
 
-def _rewritten(node: ast.AST) -> Iterator[ast.AST]:
+def _rewritten(node: ast.AST) -> Iterator[ast.expr]:
     """The outermost nodes that changed."""
-    if hasattr(node, "rewritten"):
+    if "rewritten" in mark_of(node) and isinstance(node, ast.expr):
         yield node
         return
     for child in ast.iter_child_nodes(node):
         yield from _rewritten(child)
 
 
-def _is_old_import(node: ast.stmt, context: Context) -> bool:
+def _is_old_import(node: ast.stmt) -> bool:
     """Whether this imports from Keras, hyperas or hyperopt only."""
-    if isinstance(node, ast.ImportFrom):
-        names = [node.module or ""]
-    elif isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    else:
-        return False
-    return all(name.startswith(DROPPED_MODULES) for name in names)
+    match node:
+        case ast.ImportFrom(module=module, level=0):
+            return is_old(module or "")
+        case ast.Import(names=names):
+            return all(is_old(alias.name) for alias in names)
+    return False
 
 
 def dropped_statements(

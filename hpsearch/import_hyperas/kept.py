@@ -14,9 +14,11 @@ from .conditions import switch_name
 from .data import DataPart, fact_of
 from .declared import Declared
 from .editing import Edited, dropped_statements
+from .marks import mark_of
+from .names import free
 from .reading import Fitting, Reading
-from .templates import template_number
-from .translate import Context, NotStraight, Translator, loads, stores
+from .templates import drawn, int_of
+from .translate import Context, NotStraight, Translator, loads, stores, times_stored
 
 __all__ = ["Kept", "Names", "end_of_header", "slice_for"]
 
@@ -118,18 +120,15 @@ class Kept:
 
     def _drop_assigned_templates(self) -> None:
         """``rate = {{…}}`` needs no line where the argument has that name."""
-        counts: dict[str, int] = {}
-        for node in (one for statement in self.body for one in ast.walk(statement)):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                counts[node.id] = counts.get(node.id, 0) + 1
+        counts = times_stored(self.body)
         for statement in self.body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if counts[name] == 1:
-                    number = _template(value)
+                    number, as_int = drawn(value), int_of(value) is not None
                     if number is None or id(statement) in self._dropped:
                         continue
-                    word = self._context.word(number, as_int=value is not None and _is_int(value))
-                    if _is_int(value) and not word.whole:
+                    word = self._context.word(number, as_int=as_int)
+                    if as_int and not word.whole:
                         continue
                     self._register(number, name)
                     self._dropped.add(id(statement))
@@ -137,7 +136,7 @@ class Kept:
     def _register(self, number: int, name: str) -> None:
         self._numbers[number] = name
         local = next(
-            (one for one in self.lifted.locals if getattr(one.value, "template", None) == number),
+            (one for one in self.lifted.locals if mark_of(one.value).get("template") == number),
             None,
         )
         word = self._context.word(number).node
@@ -231,7 +230,7 @@ class Names:
         return ["value" if one == UNKNOWN else one for one in names]
 
     def _set(self, node: ast.expr | None, name: str) -> None:
-        number = _template(node)
+        number = drawn(node)
         if number is not None:
             self._wanted.setdefault(number, name)
 
@@ -242,26 +241,9 @@ class Names:
 
     def free(self, wanted: str) -> str:
         """A name like this that the function does not use."""
-        name, again = wanted, 0
-        while name in self._taken:
-            again += 1
-            name = f"{wanted}_{again}"
+        name = free(wanted, self._taken)
         self._taken.add(name)
         return name
-
-
-def _template(node: ast.expr | None) -> int | None:
-    if node is None:
-        return None
-    inner = node.args[0] if _is_int(node) and isinstance(node, ast.Call) else node
-    return template_number(inner)
-
-
-def _is_int(node: ast.expr) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id="int"), args=[_], keywords=[]):
-            return True
-    return False
 
 
 def _read_first(body: list[ast.stmt], names: set[str]) -> set[str]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
-from ..declare import Call, Recorder, choice, given, integer, match, uniform, when
+from ..declare import Call, Expression, Recorder, choice, given, integer, match, uniform, when
 from ..declare import Word as DeclaredWord
 from ..declare import delayed as _delayed
 from ..errors import SpaceError
 from ..space import space_of
 from .arguments import UNKNOWN, parameter_names
 from .declared import Local
+from .marks import called, is_delayed, is_ours, mark_of
 from .words import number
 
 __all__ = ["labels_of"]
@@ -67,6 +68,14 @@ class _Opaque:
     """What is not looked into."""
 
 
+def _known(function: Callable[..., Any] | None, *values: Any) -> Any:
+    """What a function makes of values; opaque where they do not fit: no such index or key."""
+    try:
+        return _Opaque() if function is None else function(*values)
+    except (LookupError, TypeError):
+        return _Opaque()
+
+
 def _function(name: str) -> Any:
     """A stand-in for a function or class: only its name is read."""
 
@@ -86,6 +95,7 @@ class _Declare:
         self.words: dict[int, Any] = {}
 
     def of(self, node: ast.expr) -> Any:
+        """The value of an expression; nothing of the file is computed but numbers."""
         match node:
             case ast.Constant(value=value):
                 return value
@@ -96,52 +106,53 @@ class _Declare:
             case ast.Tuple(elts=items):
                 return tuple(self.of(item) for item in items)
             case ast.Dict(keys=keys, values=values):
-                known = [(self.of(k), self.of(v)) for k, v in zip(keys, values, strict=True) if k]
-                return dict(known)
+                pairs = [(self.of(k), self.of(v)) for k, v in zip(keys, values, strict=True) if k]
+                return _known(dict, pairs)
             case ast.BinOp(left=left, op=op, right=right):
-                return self._operation(op, left, right)
+                return self._operation(node, op, left, right)
             case ast.UnaryOp(op=op, operand=operand):
-                return self._operation(op, operand)
+                return self._operation(node, op, operand)
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return self._operation(op, left, right)
-            case ast.Attribute(value=ast.Name(id="given"), attr=fact):
+                return self._operation(node, op, left, right)
+            case ast.Attribute(value=ast.Name(id="given") as root, attr=fact) if is_ours(root):
                 return getattr(given, fact)
             case ast.Subscript(value=value, slice=key):
-                inner = self.of(value)
-                return _Opaque() if isinstance(inner, _Opaque) else inner[self.of(key)]
+                return _known(operator.getitem, self.of(value), self.of(key))
             case ast.Call():
                 return self._call(node)
         return _Opaque()
 
-    def _operation(self, op: ast.AST, *operands: ast.expr) -> Any:
+    def _operation(self, node: ast.expr, op: ast.AST, *operands: ast.expr) -> Any:
+        """What a word records of an operator; of plain values only a number is known."""
         values = [self.of(operand) for operand in operands]
-        try:
-            return OPERATORS[type(op)](*values)
-        except (KeyError, TypeError, ArithmeticError):
-            return _Opaque()
+        if any(isinstance(value, Expression) for value in values):
+            return _known(OPERATORS.get(type(op)), *values)
+        found = number(node)
+        return _Opaque() if found is None else found
 
     def _call(self, node: ast.Call) -> Any:
-        template = getattr(node, "template", None)
+        template = mark_of(node).get("template")
         if template is not None:
             return self._word(template, node)
-        if isinstance(node.func, ast.Call) and getattr(node.func, "call_of", "") == "delayed":
+        if isinstance(node.func, ast.Call) and is_delayed(node.func):
             made = self._recorded(node, ast.unparse(node.func.args[0]), None)
             made.names = (UNKNOWN,) * len(node.args)
             return made
-        args = [self.of(item) for item in node.args]
-        if isinstance(node.func, ast.Name):
-            kwargs = {k.arg: self.of(k.value) for k in node.keywords if k.arg}
-            if node.func.id == "when":
-                return when(*args)
-            if node.func.id == "match":
-                return match(*args, **kwargs)
-            if node.func.id in ("Fit", "Data"):
-                return kwargs | {"train": args[0]} if args else kwargs
-        known = getattr(node, "call_of", None)
-        if known is not None:
+        if isinstance(node.func, ast.Name) and is_ours(node.func):
+            args, kwargs = [self.of(item) for item in node.args], self._keywords(node)
+            match node.func.id:
+                case "when":
+                    return when(*args)
+                case "match":
+                    return match(*args, **kwargs)
+                case "Fit" | "Data":
+                    return kwargs | {"train": args[0]} if args else kwargs
+        known = called(node)
+        if known:
             return self._recorded(node, known.rpartition(".")[2], known)
         function = self.of(node.func)
         if isinstance(node.func, ast.Call) or isinstance(function, Call):
+            args = [self.of(item) for item in node.args]
             return Call(function, tuple(args), self._keywords(node))
         return self._recorded(node, ast.unparse(node.func), None)
 

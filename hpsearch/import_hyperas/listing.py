@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import SpaceError
-from .templates import mark
+from .templates import with_calls
 
 __all__ = ["code_in", "read_file"]
 
@@ -21,7 +21,16 @@ LARGEST_FILE = 20_000_000  # bytes; a notebook holds its pictures
 PROMPT = re.compile(r"^(In|Out) ?\[[\d ]*\]:?")
 WRITEFILE = re.compile(r"^%%(writefile|file)\b")
 WRITTEN = re.compile(r"^(Overwriting|Writing|Appending to) \S+$")
-MAGIC = re.compile(r"^\s*(%|!|get_ipython\(\))")
+MAGIC = re.compile(r"[ \t]*(?:%|!|get_ipython\(\))(?:\\\n|[^\n])*")
+OPENING, CLOSING = set("([{"), set(")]}")
+TOKEN = re.compile(
+    r"""\#[^\n]*                                    # a comment
+    | (\"{3}|'{3}) (?: \\. | (?!\1). )* \1          # a string over several lines
+    | "(?: \\. | [^"\\\n] )*" | '(?: \\. | [^'\\\n] )*'
+    | \\.                                         # the line goes on
+    | [^\#"'\\()\[\]{}\n]+ | .""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def read_file(path: Path) -> str:
@@ -54,32 +63,54 @@ def read_file(path: Path) -> str:
 
 def code_in(text: str) -> str:
     """The code of a script, a notebook in JSON, or a listing with ``In [1]:`` lines."""
-    lines = _cells_of_notebook(text) or text.split("\n")
-    if any(PROMPT.match(line) for line in lines) or _written(lines):
+    cells = _cells_of_notebook(text)
+    if cells is not None:
+        return "\n".join(line for cell in cells for line in [*_code_of_cell(cell), ""])
+    lines = _lines(text)
+    if any(PROMPT.match(line) or WRITEFILE.match(line) for line in lines):
         lines = _listed(lines)
-    return "\n".join("" if MAGIC.match(line) else line for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _cells_of_notebook(text: str) -> list[str] | None:
-    """The lines of the code cells, with an empty line between two; None if this is no notebook."""
+def _lines(text: str) -> list[str]:
+    """The lines as Python counts them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _cells_of_notebook(text: str) -> list[list[str]] | None:
+    """The lines of the code cells, or of the one that writes the hyperas file; None if no notebook."""
     if not text.lstrip().startswith("{"):
         return None
+    found = []
     try:
         content = json.loads(text)
-    except ValueError:
+        for sheet in content.get("worksheets") or [content]:
+            for cell in sheet.get("cells", ()):
+                if cell.get("cell_type") == "code":
+                    source = cell.get("source", cell.get("input", ""))
+                    found.append(_lines(source if isinstance(source, str) else "".join(source)))
+    except (ValueError, TypeError, AttributeError):
         return None
-    sheets = content.get("worksheets") or [content]
-    lines: list[str] = []
-    for cell in (cell for sheet in sheets for cell in sheet.get("cells", ())):
-        if cell.get("cell_type") == "code":
-            source = cell.get("source", cell.get("input", ""))
-            whole = source if isinstance(source, str) else "".join(source)
-            lines += [*whole.split("\n"), ""]
-    return lines
+    files = [cell for cell in found if WRITEFILE.match(cell[0]) and _has_template(cell)]
+    return files[:1] or found or None
 
 
-def _written(lines: list[str]) -> bool:
-    return any(WRITEFILE.match(line) for line in lines)
+def _has_template(lines: list[str]) -> bool:
+    return any("{{" in line for line in lines)
+
+
+def _code_of_cell(lines: list[str]) -> list[str]:
+    """The lines with magics empty: those where a statement starts, not those inside one."""
+    text, at, depth, starts = "\n".join(lines), 0, 0, True
+    pieces = []
+    while at < len(text):
+        magic = MAGIC.match(text, at) if starts and not depth else None
+        found = magic or TOKEN.match(text, at)
+        assert found is not None, "any character is a token"
+        pieces.append("\n" * found[0].count("\n") if magic else found[0])
+        at, starts = found.end(), found[0] == "\n"
+        depth = max(0, depth + (found[0] in OPENING) - (found[0] in CLOSING))
+    return "".join(pieces).split("\n")
 
 
 def _listed(lines: list[str]) -> list[str]:
@@ -88,12 +119,13 @@ def _listed(lines: list[str]) -> list[str]:
     files = [
         (start, end)
         for start, end in cells
-        if WRITEFILE.match(lines[start]) and any("{{" in line for line in lines[start:end])
+        if WRITEFILE.match(lines[start]) and _has_template(lines[start:end])
     ]
     kept: list[str] = [""] * len(lines)
     for start, end in files[:1] or cells:
-        until = _end_of_code(lines, start, end)
-        kept[start:until] = lines[start:until]
+        code = _code_of_cell(lines[start:end])
+        code = code[: _end_of_code(lines[start:end], code)]
+        kept[start : start + len(code)] = code
     return kept
 
 
@@ -114,25 +146,26 @@ def _after_prompt(lines: list[str], number: int) -> bool:
     return number > 0 and PROMPT.match(lines[number - 1]) is not None
 
 
-def _end_of_code(lines: list[str], start: int, end: int) -> int:
-    """Where the code of a cell ends: the output that follows it is no Python.
+def _end_of_code(lines: list[str], code: list[str]) -> int:
+    """How many lines of a cell are code: the output that follows it is no Python.
 
     A cell of which nothing parses is left whole if it holds a template, so that the error shows,
     and is left out otherwise.
     """
-    while end > start and (not lines[end - 1].strip() or WRITTEN.match(lines[end - 1])):
+    end = len(lines)
+    while end and (not lines[end - 1].strip() or WRITTEN.match(lines[end - 1])):
         end -= 1
-    for until in range(end, start, -1):
+    for until in range(end, 0, -1):
         if until < end and lines[until].strip():
             continue  # only at an empty line
-        if _parses("\n".join("" if MAGIC.match(line) else line for line in lines[start:until])):
+        if _parses("\n".join(code[:until])):
             return until
-    return end if any("{{" in line for line in lines[start:end]) else start
+    return end if _has_template(lines[:end]) else 0
 
 
 def _parses(text: str) -> bool:
     try:
-        ast.parse(mark(text).text)
+        ast.parse(with_calls(text)[0])
     except (SyntaxError, ValueError, SpaceError):
         return False
     return True

@@ -8,9 +8,10 @@ have any more is in `GONE`, with what takes its place.
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from typing import final
 
-__all__ = ["BACKEND", "GONE", "Imports", "dotted", "modern"]
+__all__ = ["BACKEND", "GONE", "HOMES", "WRITTEN", "Imports", "dotted", "free", "is_old", "modern"]
 
 KERAS = (
     "tensorflow.contrib.keras.python.keras",
@@ -19,52 +20,42 @@ KERAS = (
     "tensorflow.keras",
     "tf_keras",
 )
-SECTIONS = {
-    "activations": "activations",
-    "applications": "applications",
-    "callbacks": "callbacks",
-    "constraints": "constraints",
-    "datasets": "datasets",
+OLD = ("hyperas", "hyperopt", "keras", *KERAS)
+"""The modules that a space imports nothing from as the file did."""
+
+HOMES = {
+    name: module
+    for module, names in {
+        "hpsearch": "Data Fit Space choice delayed given integer lognormal loguniform match normal "
+        "uniform when",
+        "hpsearch.keras": "Input Model Sequential activations applications callbacks constraints "
+        "initializers layers losses metrics optimizers regularizers",
+        "hpsearch.spaces.pieces.data": "load_data",
+    }.items()
+    for name in names.split()
+}
+"""The names of ours that a converted space may import, with the module of each."""
+
+WRITTEN = {*HOMES, "arrays", "exp", "functools", "keras", "ops", "prepared", "space"}
+"""Every name that the conversion itself writes."""
+
+SAME = (
+    "activations applications callbacks constraints datasets initializers layers losses metrics "
+    "models optimizers regularizers utils"
+)
+SECTIONS = {name: name for name in SAME.split()} | {
     "engine": "layers",
     "initializations": "initializers",
-    "initializers": "initializers",
-    "layers": "layers",
-    "losses": "losses",
-    "metrics": "metrics",
-    "models": "models",
     "objectives": "losses",
-    "optimizers": "optimizers",
-    "regularizers": "regularizers",
-    "utils": "utils",
 }
 """Part of the old Keras: part of Keras 3. Modules inside them are gone."""
 
-MODULES = {
-    "advanced_activations",
-    "convolutional",
-    "convolutional_recurrent",
-    "core",
-    "cudnn_recurrent",
-    "embeddings",
-    "generic_utils",
-    "legacy",
-    "local",
-    "merge",
-    "noise",
-    "normalization",
-    "np_utils",
-    "pooling",
-    "recurrent",
-    "topology",
-    "training",
-    "wrappers",
-    "data_utils",
-    "layer_utils",
-    "vis_utils",
-    "visualize_util",
-    "io_utils",
-    "experimental",
-}
+MODULES = (
+    "advanced_activations convolutional convolutional_recurrent core cudnn_recurrent "
+    "embeddings generic_utils legacy local merge noise normalization np_utils pooling "
+    "recurrent topology training wrappers data_utils layer_utils vis_utils visualize_util "
+    "io_utils experimental"
+)
 NESTED = {"applications", "datasets", "optimizers"}  # whose modules are there still
 
 RENAMED = {
@@ -108,65 +99,15 @@ RENAMED = {
     "utils.Sequence": "utils.PyDataset",
 }
 
-BACKEND = {
-    name: f"ops.{name}"
-    for name in [
-        "abs",
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "binary_crossentropy",
-        "cast",
-        "categorical_crossentropy",
-        "clip",
-        "concatenate",
-        "cos",
-        "cumprod",
-        "cumsum",
-        "elu",
-        "equal",
-        "exp",
-        "expand_dims",
-        "greater",
-        "greater_equal",
-        "less",
-        "less_equal",
-        "log",
-        "logical_and",
-        "max",
-        "maximum",
-        "mean",
-        "min",
-        "minimum",
-        "not_equal",
-        "one_hot",
-        "ones_like",
-        "prod",
-        "relu",
-        "reshape",
-        "round",
-        "shape",
-        "sigmoid",
-        "sign",
-        "sin",
-        "softmax",
-        "softplus",
-        "sparse_categorical_crossentropy",
-        "sqrt",
-        "square",
-        "squeeze",
-        "stack",
-        "std",
-        "stop_gradient",
-        "sum",
-        "tanh",
-        "tile",
-        "transpose",
-        "var",
-        "zeros_like",
-    ]
-} | {
+OPS = (
+    "abs all any argmax argmin binary_crossentropy cast categorical_crossentropy clip "
+    "concatenate cos cumprod cumsum elu equal exp expand_dims greater greater_equal less "
+    "less_equal log logical_and max maximum mean min minimum not_equal one_hot ones_like prod "
+    "relu reshape round shape sigmoid sign sin softmax softplus "
+    "sparse_categorical_crossentropy sqrt square squeeze stack std stop_gradient sum tanh "
+    "tile transpose var zeros_like"
+)
+BACKEND = {name: f"ops.{name}" for name in OPS.split()} | {
     "clear_session": "utils.clear_session",
     "dot": "ops.matmul",
     "epsilon": "config.epsilon",
@@ -261,39 +202,13 @@ class Imports:
         return today.removeprefix("keras.") if today.startswith("keras.") else None
 
 
-STARRED = {
-    name: f"layers.{name}"
-    for name in [
-        "Activation",
-        "AveragePooling2D",
-        "BatchNormalization",
-        "Bidirectional",
-        "Conv1D",
-        "Conv2D",
-        "Dense",
-        "Dropout",
-        "ELU",
-        "Embedding",
-        "Flatten",
-        "GRU",
-        "GaussianNoise",
-        "GlobalAveragePooling2D",
-        "GlobalMaxPooling1D",
-        "LSTM",
-        "Lambda",
-        "LeakyReLU",
-        "MaxPooling1D",
-        "MaxPooling2D",
-        "PReLU",
-        "Permute",
-        "RepeatVector",
-        "Reshape",
-        "SimpleRNN",
-        "SpatialDropout1D",
-        "TimeDistributed",
-        "ZeroPadding2D",
-    ]
-} | {
+LAYERS = (
+    "Activation AveragePooling2D BatchNormalization Bidirectional Conv1D Conv2D Dense Dropout "
+    "ELU Embedding Flatten GRU GaussianNoise GlobalAveragePooling2D GlobalMaxPooling1D LSTM "
+    "Lambda LeakyReLU MaxPooling1D MaxPooling2D PReLU Permute RepeatVector Reshape SimpleRNN "
+    "SpatialDropout1D TimeDistributed ZeroPadding2D"
+)
+STARRED = {name: f"layers.{name}" for name in LAYERS.split()} | {
     "Convolution1D": "layers.Conv1D",
     "Convolution2D": "layers.Conv2D",
     "Input": "Input",
@@ -309,6 +224,20 @@ STARRED = {
     "ReduceLROnPlateau": "callbacks.ReduceLROnPlateau",
 }
 """What ``from … import *`` may have brought; other names are taken for the file's own."""
+
+
+def free(wanted: str, taken: Container[str]) -> str:
+    """The name, or with a number where it is taken: ``units_1``."""
+    name, again = wanted, 0
+    while name in taken:
+        again += 1
+        name = f"{wanted}_{again}"
+    return name
+
+
+def is_old(module: str) -> bool:
+    """Whether a module is one of Keras, hyperas or hyperopt; ``keras_contrib`` is not."""
+    return any(module == old or module.startswith(f"{old}.") for old in OLD)
 
 
 def dotted(node: ast.AST) -> str | None:
@@ -335,7 +264,7 @@ def modern(full: str) -> str:
         return f"keras.{RENAMED.get(rest, rest)}"
     section = SECTIONS[section]
     if section not in NESTED or (parts and parts[0] in ("legacy", "optimizers")):
-        parts = [part for part in parts[:-1] if part not in MODULES] + parts[-1:]
+        parts = [part for part in parts[:-1] if part not in MODULES.split()] + parts[-1:]
     if section == "applications" and len(parts) == 2 and parts[1][:1].isupper():
         parts = parts[1:]  # applications.vgg16.VGG16
     today = ".".join([section, *parts])

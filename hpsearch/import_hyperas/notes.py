@@ -31,10 +31,6 @@ class Notes:
         if note not in self.found:
             self.found.append(note)
 
-    def forget_from(self, count: int) -> None:
-        """Drop what was noted after the first `count`: a way that was tried and given up."""
-        del self.found[count:]
-
     def in_order(self) -> list[Note]:
         """The notes by line; those on the whole last."""
         return sorted(self.found, key=lambda note: (not note.line, note.line))

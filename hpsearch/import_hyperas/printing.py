@@ -6,10 +6,23 @@ import ast
 import io
 import tokenize
 
-__all__ = ["expression", "lines_of"]
+from .marks import mark_of
+
+__all__ = ["expression", "in_quotes", "lines_of", "shown"]
 
 WIDTH = 88
 PLACE = "    "
+TALL = {"broken", "above"}  # marks of what has several lines
+
+
+def shown(text: str) -> str:
+    """A text of the file, or its name, on one line: what cannot be printed as its escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def in_quotes(text: str) -> str:
+    """A shown text as it stands between the double quotes of a string."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def expression(node: ast.AST) -> str:
@@ -28,18 +41,13 @@ def expression(node: ast.AST) -> str:
 
 
 def lines_of(node: ast.AST, indent: str = "", before: str = "", after: str = "") -> list[str]:
-    """The lines of ``before node after``; a node with the attribute `broken` has several.
-
-    The attribute `above` of an item of a list holds comments that stand above it.
-    """
+    """The lines of ``before node after``, several where the marks or the width ask for them."""
     flat = expression(node)
     line = f"{indent}{before}{flat}{after}"
     opened = _opened(node)
     inside = ast.walk(node)
     next(inside)  # the node itself, whose comments stand above it
-    broken = hasattr(node, "broken") or any(
-        hasattr(one, "broken") or hasattr(one, "above") for one in inside
-    )
+    broken = "broken" in mark_of(node) or any(mark_of(one).keys() & TALL for one in inside)
     if opened is None or (len(line) <= WIDTH and "\n" not in flat and not broken):
         return [line]
     start, items, close = opened
@@ -51,7 +59,7 @@ def lines_of(node: ast.AST, indent: str = "", before: str = "", after: str = "")
         return lines_of(last, indent, before + start + lead, close + after)
     lines = [f"{indent}{before}{start}"]
     for prefix, item in items:
-        lines += [f"{indent}{PLACE}{comment}" for comment in getattr(item, "above", ())]
+        lines += [f"{indent}{PLACE}{comment}" for comment in mark_of(item).get("above", ())]
         lines += lines_of(item, indent + PLACE, prefix, ",")
     return [*lines, f"{indent}{close}{after}"]
 
@@ -78,12 +86,12 @@ def _opened(node: ast.AST) -> tuple[str, Items, str] | None:
 
 def _hugged(node: ast.AST, items: Items, start: str) -> tuple[str, ast.AST] | None:
     """What stands before the last argument, if that is a list or dict to be opened in place."""
-    if not isinstance(node, ast.Call) or node.keywords or hasattr(node, "broken"):
+    if not isinstance(node, ast.Call) or node.keywords or "broken" in mark_of(node):
         return None
     *first, (_, last) = items
-    if not isinstance(last, ast.List | ast.Dict) or hasattr(last, "above"):
+    if not isinstance(last, ast.List | ast.Dict) or "above" in mark_of(last):
         return None
-    if any(hasattr(inner, "above") for _, item in first for inner in ast.walk(item)):
+    if any("above" in mark_of(inner) for _, item in first for inner in ast.walk(item)):
         return None
     lead = "".join(f"{expression(item)}, " for _, item in first)
     return (lead, last) if len(start) + len(lead) < WIDTH else None

@@ -10,6 +10,7 @@ from typing import final
 from .data import DataPart, Returned, returned
 from .editing import Edited, dropped_statements
 from .kept import Names, end_of_header, slice_for
+from .marks import is_ours
 from .printing import expression, lines_of
 from .reading import Reading
 from .templates import template_number
@@ -132,7 +133,7 @@ def _by_values(call: ast.Call, found: Returned) -> ast.Call:
     class Put(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.AST:
             value = values.get(node.id)
-            if value is None or hasattr(node, "comes"):
+            if value is None or is_ours(node):
                 return node
             return copy.deepcopy(value)
 
@@ -192,5 +193,5 @@ def _prepared(
                     arguments.found[number] = own
                     continue
         written = ast.unparse(ast.fix_missing_locations(translator.of(statement)))
-        lines += [f"    {line}" for line in written.splitlines()]
+        lines += [f"    {line}" for line in written.split("\n")]
     return lines + lines_of(translator.of(part.call()), "    ", "return ")

@@ -13,27 +13,15 @@ from .translate import Context, templates_in
 __all__ = ["Fitting", "Reading", "calls_in", "fitting_of", "read"]
 
 MINIMIZERS = {
-    "minimize": ("model", "data", "algo", "max_evals", "trials", "functions", "rseed"),
-    "best_ensemble": ("nb_ensemble_models", "model", "data", "algo", "max_evals", "trials"),
-    "best_models": ("nb_models", "model", "data", "algo", "max_evals", "trials"),
+    "minimize": "model data algo max_evals trials functions rseed",
+    "best_ensemble": "nb_ensemble_models model data algo max_evals trials",
+    "best_models": "nb_models model data algo max_evals trials",
 }
 FIT = (
-    "x",
-    "y",
-    "batch_size",
-    "epochs",
-    "verbose",
-    "callbacks",
-    "validation_split",
-    "validation_data",
-    "shuffle",
-    "class_weight",
-    "sample_weight",
-    "initial_epoch",
-    "steps_per_epoch",
-    "validation_steps",
+    "x y batch_size epochs verbose callbacks validation_split validation_data shuffle "
+    "class_weight sample_weight initial_epoch steps_per_epoch validation_steps"
 )
-GENERATOR = ("generator", "steps_per_epoch", "epochs")
+GENERATOR = "generator steps_per_epoch epochs"
 FIT_NAMES = {"nb_epoch": "epochs", "nb_val_samples": "validation_steps"}
 Function = ast.FunctionDef
 
@@ -75,7 +63,7 @@ class Fitting:
         method: ``fit`` or ``fit_generator``.
         arguments: by their names in Keras 3.
         at: the place of the statement in the body.
-        result: the name that what it returns is given, "" if none.
+
         model: the name of the model.
     """
 
@@ -83,7 +71,6 @@ class Fitting:
     method: str
     arguments: dict[str, ast.expr]
     at: int
-    result: str
     model: str
 
 
@@ -144,8 +131,9 @@ def _minimize(context: Context) -> tuple[ast.Call | None, str]:
     return min(found, key=lambda one: one[0].lineno) if found else (None, "minimize")
 
 
-def _named(call: ast.Call, names: tuple[str, ...]) -> dict[str, ast.expr]:
-    given = dict(zip(names, call.args, strict=False))
+def _named(call: ast.Call, names: str) -> dict[str, ast.expr]:
+    """The arguments of a call by name; `names` are those of the arguments without one."""
+    given = dict(zip(names.split(), call.args, strict=False))
     return given | {k.arg: k.value for k in call.keywords if k.arg is not None}
 
 
@@ -206,49 +194,43 @@ def fitting_of(context: Context, model: Function) -> Fitting:
     """
     file = context.source.name
     fits = [
-        (at, call)
+        (at, call, name)
         for at, statement in enumerate(model.body)
         for call in calls_in(statement)
-        if isinstance(call.func, ast.Attribute)
-        and call.func.attr in ("fit", "fit_generator")
-        and isinstance(call.func.value, ast.Name)
-        and len(call.args) + len(call.keywords) > 1
-        and not _prepares(model, call.func.value.id)
+        if (name := _fitted(model, call))
     ]
     if not fits:
         raise SpaceError(
             f"{file}:{model.lineno}: {model.name}() does not call model.fit(...), which says what "
             "is trained and how. Write a custom loop as Space(train=loop); see docs/dsl.md."
         )
-    _note_other_fits(context, fits)
-    at, call = fits[0]
+    phases = "the first is the training here; for phases write fit=[Fit(...), Fit(...)]"
+    for _, other, _ in fits[1:]:
+        context.notes.add(other.lineno, "a second call of fit", phases)
+    at, call, name = fits[0]
     if any(keyword.arg is None for keyword in call.keywords):
         context.notes.add(call.lineno, "fit(**…)", "write the arguments out in Fit(...)")
     statement = model.body[at]
     if not isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign):
-        what = type(statement).__name__.lower()
         raise SpaceError(
-            f"{file}:{call.lineno}: {model.name}() calls fit inside a `{what}` (line "
-            f"{statement.lineno}); import-hyperas needs one training at the level of the body. "
-            "For cross-validation or restarts take one round of it."
+            f"{file}:{call.lineno}: {model.name}() calls fit inside a "
+            f"`{type(statement).__name__.lower()}` (line {statement.lineno}); import-hyperas needs "
+            "one training at the level of the body. For cross-validation or restarts take one "
+            "round of it."
         )
-    assert isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    result = targets[0].id if targets and isinstance(targets[0], ast.Name) else ""
-    method = call.func.attr
-    names = GENERATOR if method == "fit_generator" else FIT
-    arguments = _named(call, names)
+    assert isinstance(call.func, ast.Attribute)
+    arguments = _named(call, GENERATOR if call.func.attr == "fit_generator" else FIT)
     arguments = {FIT_NAMES.get(key, key): value for key, value in arguments.items()}
-    return Fitting(call, method, arguments, at, result, call.func.value.id)
+    return Fitting(call, call.func.attr, arguments, at, name)
 
 
-def _note_other_fits(context: Context, fits: list[tuple[int, ast.Call]]) -> None:
-    for _, other in fits[1:]:
-        context.notes.add(
-            other.lineno,
-            "a second call of fit",
-            "the first is the training here; for phases write fit=[Fit(...), Fit(...)]",
-        )
+def _fitted(model: Function, call: ast.Call) -> str:
+    """The name of the model that this call trains, "" if it trains none."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id=name), attr="fit" | "fit_generator"):
+            several = len(call.args) + len(call.keywords) > 1
+            return name if several and not _prepares(model, name) else ""
+    return ""
 
 
 def _prepares(model: Function, name: str) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterable
 from typing import final
 
+from .marks import called, imported, is_delayed, is_ours, mark_of
+from .names import is_old
 from .reading import Reading
-from .translate import NotStraight, imported, loads, stores
+from .translate import NotStraight, loads, stores
 
 __all__ = ["Recordable"]
 
@@ -33,7 +36,7 @@ class Recordable:
         self._tensors: set[str] = set()
         self._plain: set[str] = set(constants)
 
-    def word(self, name: str, node: ast.expr) -> None:
+    def word(self, name: str) -> None:
         """Note that a name is a word."""
         self._words.add(name)
 
@@ -54,10 +57,10 @@ class Recordable:
         """Whether this is a step of a functional model, or made from steps."""
         match node:
             case ast.Call(func=ast.Call() as function):
-                return getattr(function, "call_of", "") != "delayed"
+                return not is_delayed(function)
             case ast.Call(func=ast.Name(id=name)) if name in self._parts:
                 return True
-            case ast.Call() if getattr(node, "call_of", "") in ("Input", "Model"):
+            case ast.Call() if called(node) in ("Input", "Model"):
                 return True
             case ast.Name(id=name):
                 return name in self._tensors
@@ -74,7 +77,7 @@ class Recordable:
             NotStraight: if it needs the value of a word or of the data.
         """
         bound = {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)} | stores(node)
-        ours = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and _is_ours(one)}
+        ours = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and is_ours(one)}
         for name in sorted(loads(node) - bound - ours):
             self._check_name(name, line)
         node = _Delayed(self._reading).visit(node)
@@ -110,7 +113,7 @@ class Recordable:
                 | ast.SetComp()
                 | ast.GeneratorExp()
                 | ast.Starred()
-            ) if not hasattr(node, "word") and self._open(node):
+            ) if self._open(node):
                 raise NotStraight(line, f"`{ast.unparse(node)[:50]}` needs a value at once")
             case ast.Attribute() if self._open(node.value):
                 raise NotStraight(line, f"`{ast.unparse(node)[:50]}` needs the real object")
@@ -119,7 +122,7 @@ class Recordable:
 
     def _check_call(self, call: ast.Call, line: int) -> None:
         function = call.func
-        if isinstance(function, ast.Call) or _comes(function):
+        if isinstance(function, ast.Call) or _is_recorded(function):
             return
         if isinstance(function, ast.Name) and function.id in self._parts:
             return
@@ -131,27 +134,22 @@ class Recordable:
     def _open(self, node: ast.AST) -> bool:
         """Whether something in here has no value yet."""
         return any(
-            hasattr(one, "template")
+            "template" in mark_of(one)
             or _records(one)
             or (
                 isinstance(one, ast.Name)
                 and one.id in self._words | self._parts | self._tensors
-                and not hasattr(one, "comes")
+                and not is_ours(one)
             )
             for one in ast.walk(node)
         )
 
 
-def _is_ours(node: ast.Name) -> bool:
-    """Whether the translation wrote this name."""
-    return hasattr(node, "comes")
-
-
-def _comes(node: ast.AST) -> bool:
-    """Whether this is one of our names."""
+def _is_recorded(node: ast.AST) -> bool:
+    """Whether this is one of our names, so that a call of it is recorded."""
     while isinstance(node, ast.Attribute):
         node = node.value
-    return getattr(node, "comes", "").startswith("hpsearch")
+    return mark_of(node).get("module", "").startswith("hpsearch")
 
 
 def _records(node: ast.AST) -> bool:
@@ -161,20 +159,27 @@ def _records(node: ast.AST) -> bool:
     function = node.func
     while isinstance(function, ast.Call):
         function = function.func
-    return _comes(function) and not hasattr(node, "template")
+    return _is_recorded(function) and "template" not in mark_of(node)
 
 
 @final
 class _Delayed(ast.NodeTransformer):
-    """Calls of classes of the file's own are delayed: they make layers or callbacks."""
+    """Calls of classes are delayed, the file's own and those of others: they make layers."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        match node.func:
-            case ast.Name(id=name) if isinstance(self._reading.definitions.get(name), ast.ClassDef):
-                node.func = ast.Call(imported("delayed", "hpsearch"), [node.func], [])
-                node.func.call_of = "delayed"  # type: ignore[attr-defined]
+        if self._is_class(node.func):
+            node.func = ast.Call(imported("delayed", "hpsearch"), [node.func], [])
         return node
+
+    def _is_class(self, function: ast.expr) -> bool:
+        """Whether this is a class by its definition; an imported one by its name."""
+        if isinstance(function, ast.Name) and function.id in self._reading.definitions:
+            return isinstance(self._reading.definitions[function.id], ast.ClassDef)
+        full = self._reading.context.imports.full(function) or ""
+        module, _, name = full.rpartition(".")
+        plain = module.partition(".")[0] in {"numpy", *sys.stdlib_module_names}
+        return name[:1].isupper() and not plain and not is_old(module)

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import final
 
 from ..errors import SpaceError
+from .printing import shown
 
-__all__ = ["Marked", "Source", "Template", "mark", "template_number"]
+__all__ = ["Source", "Template", "drawn", "int_of", "template_number", "with_calls"]
 
-MARK = "__template_{}__("
-MARKED = re.compile(r"__template_(\d+)__\Z")
+CALL = "__template_{}__("
+CALLED = re.compile(r"__template_(\d+)__\Z")
+LARGEST_INTEGER = 1_000  # bits; what is larger than a float has no place in a space
 
 
 @final
@@ -32,7 +34,7 @@ class Template:
         number: its place in the file, from 0.
         start, end: where it stands in the text, in characters.
         line: from 1.
-        text: what stands between the braces.
+        text: what stands between the braces, on one line.
     """
 
     number: int
@@ -40,15 +42,6 @@ class Template:
     end: int
     line: int
     text: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """A text whose templates have become calls, and the templates."""
-
-    text: str
-    templates: tuple[Template, ...]
 
 
 @final
@@ -65,11 +58,11 @@ class Source:
     def __init__(self, name: str, original: str) -> None:
         self.name, self.original = name, original
         try:
-            marked = mark(original)
-            self.tree = ast.parse(marked.text)
+            self.text, self.templates = with_calls(original)
+            self.tree = ast.parse(self.text)
+            _check_integers(self.tree)
         except (SyntaxError, ValueError) as error:
             raise SpaceError(_not_python(name, error)) from None
-        self.text, self.templates = marked.text, marked.templates
         self._starts = _line_starts(self.text)
         self._lines = self.text.split("\n")
         self.comments = {
@@ -83,31 +76,41 @@ class Source:
         before = self._lines[line - 1].encode()[:column].decode()
         return self._starts[line - 1] + len(before)
 
-    def span(self, node: ast.AST) -> tuple[int, int]:
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
         """The start and end of a node in `text`."""
-        start = self.offset(node.lineno, node.col_offset)  # type: ignore[attr-defined]
-        return start, self.offset(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+        end_line, end_column = node.end_lineno, node.end_col_offset
+        assert end_line is not None and end_column is not None, "of a tree that was parsed"
+        return self.offset(node.lineno, node.col_offset), self.offset(end_line, end_column)
 
     def start_of_line(self, line: int) -> int:
         """Where a line starts in `text`."""
         return self._starts[line - 1] if line <= len(self._lines) else len(self.text)
 
-    def line_text(self, line: int) -> str:
-        """A line as it was written, without its indent."""
-        lines = self.original.split("\n")
-        return lines[line - 1].strip() if line <= len(lines) else ""
-
 
 def template_number(node: ast.AST) -> int | None:
     """The number of the template that this call stands for, None for anything else."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
-        found = MARKED.match(node.func.id)
+        found = CALLED.match(node.func.id)
         return int(found[1]) if found else None
     return None
 
 
-def mark(text: str) -> Marked:
-    """Return the text with every template as a call.
+def int_of(node: ast.AST | None) -> ast.expr | None:
+    """What ``int(…)`` is called with, None for anything else."""
+    match node:
+        case ast.Call(func=ast.Name(id="int"), args=[inner], keywords=[]):
+            return inner
+    return None
+
+
+def drawn(node: ast.AST | None) -> int | None:
+    """The number of the template that this is, or is `int` of; None for anything else."""
+    inner = int_of(node) or node
+    return None if inner is None else template_number(inner)
+
+
+def with_calls(text: str) -> tuple[str, tuple[Template, ...]]:
+    """The text with every template as a call, and the templates.
 
     Raises:
         SyntaxError: if the text cannot be read as tokens.
@@ -116,14 +119,22 @@ def mark(text: str) -> Marked:
     templates = []
     for number, (start, end) in enumerate(found):
         line = text.count("\n", 0, start) + 1
-        templates.append(Template(number, start, end, line, text[start + 2 : end - 2].strip()))
-    changes = [(t.start, MARK.format(t.number)) for t in templates]
+        inside = shown(" ".join(text[start + 2 : end - 2].split()))
+        templates.append(Template(number, start, end, line, inside))
+    changes = [(t.start, CALL.format(t.number)) for t in templates]
     changes += [(t.end - 2, ")") for t in templates]
     pieces, at = [], 0
     for where, new in sorted(changes):
         pieces += [text[at:where], new]
         at = where + 2
-    return Marked("".join([*pieces, text[at:]]), tuple(templates))
+    return "".join([*pieces, text[at:]]), tuple(templates)
+
+
+def _check_integers(tree: ast.AST) -> None:
+    """Python itself does not write out integers of more than some thousand digits."""
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.Constant)):
+        if isinstance(node.value, int) and node.value.bit_length() > LARGEST_INTEGER:
+            raise SyntaxError("an integer larger than a float", ("", node.lineno, 0, ""))
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
@@ -167,4 +178,6 @@ def _not_python(name: str, error: Exception) -> str:
     hint = ""
     if "print" in text:
         hint = " It is Python 2: write print(...)."
+    if isinstance(error, SyntaxError) and (error.text or "").lstrip()[:1] in ("%", "!"):
+        hint = " Lines that begin with % or ! are for notebooks: leave them out."
     return f"{name}{line}: not Python: {text}.{hint} Correct that line and import again."

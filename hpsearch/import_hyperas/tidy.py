@@ -12,41 +12,10 @@ from collections.abc import Sequence
 from typing import final
 
 from .declared import Local
+from .marks import is_ours, mark_of, marked
+from .names import WRITTEN, free
 
 __all__ = ["shared", "tidy"]
-
-OURS = {
-    "Data",
-    "Fit",
-    "Input",
-    "Model",
-    "Sequential",
-    "Space",
-    "activations",
-    "callbacks",
-    "choice",
-    "constraints",
-    "delayed",
-    "exp",
-    "functools",
-    "given",
-    "initializers",
-    "integer",
-    "keras",
-    "layers",
-    "load_data",
-    "lognormal",
-    "loguniform",
-    "losses",
-    "match",
-    "metrics",
-    "normal",
-    "optimizers",
-    "regularizers",
-    "space",
-    "uniform",
-    "when",
-}
 
 
 def tidy(locals_: Sequence[Local], root: ast.Call, taken: set[str]) -> tuple[list[Local], ast.Call]:
@@ -76,12 +45,12 @@ def _used(items: list[Local], root: ast.Call) -> list[Local]:
 def _own(node: ast.expr) -> set[str]:
     """The names that a node reads, but those that are imported for it."""
     names = (one for one in ast.walk(node) if isinstance(one, ast.Name))
-    return {one.id for one in names if not hasattr(one, "comes")}
+    return {one.id for one in names if not is_ours(one)}
 
 
 def _uses(name: str, nodes: Sequence[ast.expr]) -> int:
     return sum(
-        isinstance(one, ast.Name) and one.id == name and not hasattr(one, "comes")
+        isinstance(one, ast.Name) and one.id == name and not is_ours(one)
         for node in nodes
         for one in ast.walk(node)
     )
@@ -118,7 +87,7 @@ def _chosen(items: list[Local], root: ast.Call) -> tuple[list[Local], ast.Call]:
             one
             for node in others
             for one in ast.walk(node)
-            if hasattr(one, "chosen") and _is_table(one, item)
+            if "chosen" in mark_of(one) and _is_table(one, item)
         ]
         if len(found) != 1 or _uses(item.name, others) != 1:
             continue
@@ -133,7 +102,7 @@ def _chosen(items: list[Local], root: ast.Call) -> tuple[list[Local], ast.Call]:
         made.func = copy.copy(item.value.func)
         made.args = [ast.Dict([k for k, _ in pairs], [v for _, v in pairs])]
         made.keywords = item.value.keywords
-        made.template = item.value.template  # type: ignore[attr-defined]
+        marked(made, template=mark_of(item.value)["template"])
         items.remove(item)
     return items, root
 
@@ -163,12 +132,10 @@ class _Put(ast.NodeTransformer):
         self._name, self._value = name, value
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id != self._name or hasattr(node, "comes"):
+        if node.id != self._name or is_ours(node):
             return node
-        above = getattr(node, "above", None)
-        if above:
-            self._value.above = above  # type: ignore[attr-defined]
-        return self._value
+        above = mark_of(node).get("above")
+        return marked(self._value, above=above) if above else self._value
 
 
 def _name_words(items: list[Local], root: ast.Call) -> None:
@@ -178,20 +145,17 @@ def _name_words(items: list[Local], root: ast.Call) -> None:
         later = [other.value for other in items[position + 1 :]] + [root]
         if item.tensor or not (item.named or _uses(item.name, later) > 1):
             continue
-        for word in (one for one in ast.walk(item.value) if hasattr(one, "template")):
+        for word in (one for one in ast.walk(item.value) if "template" in mark_of(one)):
             if not isinstance(word, ast.Call) or any(k.arg == "name" for k in word.keywords):
                 continue
-            name, again = item.name, 0
-            while name in taken:
-                again += 1
-                name = f"{item.name}_{again}"
+            name = free(item.name, taken)
             taken.add(name)
             word.keywords.append(ast.keyword("name", ast.Constant(name)))
 
 
 def _renamed(items: list[Local], root: ast.Call, taken: set[str]) -> tuple[list[Local], ast.Call]:
     for name in {item.name for item in items}:
-        if name not in OURS | taken:
+        if name not in WRITTEN | taken:
             continue
         new = f"{name}_"
         put = _Put(name, ast.Name(new, ast.Load()))
@@ -211,7 +175,7 @@ def shared(numbers: Sequence[int], items: Sequence[Local], root: ast.Call) -> li
             one
             for node in nodes
             for one in ast.walk(node)
-            if getattr(one, "template", None) == number
+            if mark_of(one).get("template") == number
         ]
         keyword = next(k for k in ast.walk(root) if getattr(k, "value", None) in words)
         if len(words) < 2 or not isinstance(words[0], ast.Call):
@@ -235,6 +199,6 @@ class _PutTemplate(ast.NodeTransformer):
         self._number, self._name = number, name
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if getattr(node, "template", None) == self._number:
+        if mark_of(node).get("template") == self._number:
             return ast.Name(self._name, ast.Load())
         return self.generic_visit(node)

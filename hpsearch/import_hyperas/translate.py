@@ -3,18 +3,20 @@
 *Recorded*: Keras names are those of `hpsearch.keras` and templates are words; what cannot be
 recorded raises `NotStraight`. *Live*: Keras names are written out (``keras.layers.Dense``) and
 templates become the names of arguments; for functions that are kept as they are. Nodes that
-changed have the attribute ``rewritten``, so that the text around them can stay as it was written.
+changed are marked as rewritten, so that the text around them can stay as it was written.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar, final
+from typing import TypeVar, final
 
 from .arguments import modernised
-from .names import GONE, Imports
+from .marks import imported, mark_of, marked
+from .names import GONE, HOMES, Imports
 from .notes import Notes
 from .templates import Source, template_number
 from .words import Word, word_of
@@ -23,28 +25,13 @@ __all__ = [
     "Context",
     "NotStraight",
     "Translator",
-    "imported",
     "loads",
     "named_metrics",
     "stores",
     "templates_in",
+    "times_stored",
 ]
 
-RECORDED = {
-    "Input",
-    "Model",
-    "Sequential",
-    "activations",
-    "applications",
-    "callbacks",
-    "constraints",
-    "initializers",
-    "layers",
-    "losses",
-    "metrics",
-    "optimizers",
-    "regularizers",
-}
 MERGES = {
     "add": "Add",
     "average": "Average",
@@ -87,10 +74,13 @@ class Context:
         self.words: dict[int, Word] = {}
         self.inner: dict[int, ast.expr] = {}
         self.whole_names: set[str] = set()
+        self.functions: set[str] = set()
         for node in ast.walk(source.tree):
             number = template_number(node)
             if number is not None and isinstance(node, ast.Call):
                 self.inner[number] = node.args[0]
+            elif isinstance(node, ast.FunctionDef):
+                self.functions.add(node.name)
 
     def line_of(self, number: int) -> int:
         """The line of a template."""
@@ -107,7 +97,7 @@ class Context:
                     keyword.value = translator.visit(keyword.value)
             line = self.line_of(number)
             word = word_of(inner, line, self.source.name, self.notes, as_int=as_int)
-            word.node.template = number  # type: ignore[attr-defined]
+            marked(word.node, template=number)
             self.words[number] = word
         return self.words[number]
 
@@ -200,13 +190,11 @@ class Translator(ast.NodeTransformer):
             return self._dataset(node, name)
         made = self._merged(node, name) or self._time_distributed(node, name)
         if made is not None:
-            return _changed(node, self.visit(made))
+            layer: ast.AST = self.visit(made)
+            return _changed(node, layer)
         changed = modernised(name, node, self.context.notes)
         self.generic_visit(node)
-        node.call_of = name  # type: ignore[attr-defined]
-        if changed:
-            node.rewritten = True  # type: ignore[attr-defined]
-        return node
+        return marked(node, rewritten=True) if changed else node
 
     def _template(self, node: ast.Call, number: int) -> ast.AST:
         if self.argument is not None and self.live:
@@ -228,7 +216,7 @@ class Translator(ast.NodeTransformer):
 
     def _keras(self, node: ast.AST) -> str | None:
         """The Keras name of a node that is not hidden by a name of the function's own."""
-        own: str | None = getattr(node, "keras", None)
+        own = mark_of(node).get("keras")
         if own is not None:
             return own
         root = node
@@ -238,12 +226,10 @@ class Translator(ast.NodeTransformer):
             return None
         return self.context.imports.keras(node)
 
-    def _named(self, node: Any) -> ast.AST:
-        if not isinstance(getattr(node, "ctx", None), ast.Load):
-            return node  # type: ignore[no-any-return]
-        name = self._keras(node)
+    def _named(self, node: ast.Name | ast.Attribute) -> ast.expr:
+        name = self._keras(node) if isinstance(node.ctx, ast.Load) else None
         if name is None:
-            return node  # type: ignore[no-any-return]
+            return node
         if name in GONE:
             line = node.lineno
             self.context.notes.add(line, f"{name.rpartition('.')[2]} is not in Keras 3", GONE[name])
@@ -252,7 +238,7 @@ class Translator(ast.NodeTransformer):
                 node.lineno, f"keras.{name} is not in Keras 3", "look for it in keras.ops"
             )
         section = name.partition(".")[0]
-        if not self.live and section in RECORDED:
+        if not self.live and HOMES.get(section) == "hpsearch.keras":
             made = _attribute(name, "hpsearch.keras")
         elif section == "ops":
             made = _attribute(name, "keras")
@@ -265,7 +251,8 @@ class Translator(ast.NodeTransformer):
         for keyword in node.keywords:
             if keyword.arg == "nb_words":
                 keyword.arg = "num_words"
-        if dataset in STORED and not node.args and not node.keywords:
+        plain = dataset in STORED and not node.args and not node.keywords
+        if plain and "load_data" not in self.context.functions:
             loader = imported("load_data", "hpsearch.spaces.pieces.data")
             return _changed(node, ast.Call(loader, [ast.Constant(dataset)], []))
         self.context.notes.add(
@@ -273,9 +260,9 @@ class Translator(ast.NodeTransformer):
             f"the data {dataset} is loaded by Keras, which downloads it",
             "HPSEARCH_DATA does not hold for it; without a network load a file of your own",
         )
-        node.func = self._named(node.func)  # type: ignore[assignment]
-        node.rewritten = True  # type: ignore[attr-defined]
-        return node
+        assert isinstance(node.func, ast.Name | ast.Attribute), "what has a name of Keras"
+        node.func = self._named(node.func)
+        return marked(node, rewritten=True)
 
     def _merged(self, node: ast.Call, name: str) -> ast.Call | None:
         """``merge([a, b], mode="sum")`` and ``add([a, b])`` as a layer that is called."""
@@ -293,19 +280,15 @@ class Translator(ast.NodeTransformer):
                 named = {"axes": ast.Constant(1), "normalize": ast.Constant(True)}
         if layer is None:
             return None
-        function_node = ast.Name(layer, ast.Load(), **_place(node))
-        function_node.keras = f"layers.{layer}"  # type: ignore[attr-defined]
         keywords = [ast.keyword(key, value) for key, value in named.items()]
-        made = ast.Call(function_node, node.args[1:], keywords, **_place(node))
-        return ast.Call(made, node.args[:1], [], **_place(node))
+        made = _changed(node, ast.Call(_layer(layer, node), node.args[1:], keywords))
+        return _changed(node, ast.Call(made, node.args[:1], []))
 
     def _time_distributed(self, node: ast.Call, name: str) -> ast.Call | None:
         if name != "layers.TimeDistributedDense":
             return None
-        dense, outer = (ast.Name(n, ast.Load(), **_place(node)) for n in ("Dense", "Outer"))
-        dense.keras, outer.keras = "layers.Dense", "layers.TimeDistributed"  # type: ignore[attr-defined]
-        inner = ast.Call(dense, node.args, node.keywords, **_place(node))
-        return ast.Call(outer, [inner], [], **_place(node))
+        inner = _changed(node, ast.Call(_layer("Dense", node), node.args, node.keywords))
+        return _changed(node, ast.Call(_layer("TimeDistributed", node), [inner], []))
 
 
 def named_metrics(node: ast.expr) -> ast.expr:
@@ -313,8 +296,7 @@ def named_metrics(node: ast.expr) -> ast.expr:
     made = copy.deepcopy(node)
     for one in ast.walk(made):
         if isinstance(one, ast.Constant) and one.value == "acc":
-            one.value = "accuracy"
-            one.rewritten = True  # type: ignore[attr-defined]
+            marked(one, rewritten=True).value = "accuracy"
     return made
 
 
@@ -343,6 +325,12 @@ def stores(node: ast.AST | list[ast.stmt]) -> set[str]:
     return _names(node, ast.Store) | changed
 
 
+def times_stored(body: list[ast.stmt]) -> Counter[str]:
+    """How often each name is assigned in statements."""
+    found = (one for node in body for one in ast.walk(node) if isinstance(one, ast.Name))
+    return Counter(one.id for one in found if isinstance(one.ctx, ast.Store))
+
+
 def _names(node: ast.AST | list[ast.stmt], context: type) -> set[str]:
     waiting: list[ast.AST] = list(node) if isinstance(node, list) else [node]
     found = set()
@@ -355,29 +343,19 @@ def _names(node: ast.AST | list[ast.stmt], context: type) -> set[str]:
     return found
 
 
-def imported(name: str, comes: str) -> ast.Name:
-    """A name that the space module has to import from the module `comes`."""
-    made = ast.Name(name, ast.Load())
-    made.comes = comes  # type: ignore[attr-defined]
-    return made
-
-
-def _attribute(name: str, comes: str) -> ast.expr:
+def _attribute(name: str, module: str) -> ast.expr:
     root, *rest = name.split(".")
-    made: ast.expr = imported(root, comes)
+    made: ast.expr = imported(root, module)
     for part in rest:
         made = ast.Attribute(made, part, ast.Load())
-    made.keras = name if comes != "keras" else name.removeprefix("keras.")  # type: ignore[attr-defined]
-    return made
+    return marked(made, keras=name.removeprefix("keras."))
 
 
-def _place(node: ast.AST) -> dict[str, Any]:
-    names = ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    return {name: getattr(node, name) for name in names}
+def _layer(name: str, node: ast.Call) -> ast.Name:
+    """The name of a layer where a node stands."""
+    return marked(_changed(node, ast.Name(name, ast.Load())), keras=f"layers.{name}")
 
 
-def _changed(old: ast.AST, new: ast.AST) -> ast.AST:
+def _changed(old: ast.AST, new: N) -> N:
     """The new node in the place of the old."""
-    ast.copy_location(new, old)
-    new.rewritten = True  # type: ignore[attr-defined]
-    return new
+    return marked(ast.copy_location(new, old), rewritten=True)

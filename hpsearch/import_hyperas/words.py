@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
 
 from ..errors import SpaceError
+from .marks import imported
 from .names import dotted
 from .notes import Notes
 
@@ -33,6 +37,7 @@ DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
 }
 """hyperopt's distributions with the names of their arguments."""
 
+LARGEST = 1e300
 CONSTANTS = {"pi": math.pi, "e": math.e}
 FUNCTIONS: dict[str, Callable[[float], float]] = {
     "exp": math.exp,
@@ -45,6 +50,25 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
 }
 
 
+def _power(base: float, exponent: float) -> Any:
+    """The power, where it does not become too large: of integers it would be exact."""
+    if abs(exponent) * math.log10(max(abs(base), 2)) > 300:
+        raise OverflowError
+    return base**exponent
+
+
+OPERATORS: dict[type[ast.operator], Callable[[float, float], Any]] = {
+    ast.Add: operator.add,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mult: operator.mul,
+    ast.Pow: _power,
+    ast.Sub: operator.sub,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Word:
     """A word under construction: a call of one of ours, or a constant where nothing is to choose.
 
@@ -53,8 +77,8 @@ class Word:
         whole: whether all its values are whole numbers.
     """
 
-    def __init__(self, node: ast.expr, whole: bool = False) -> None:
-        self.node, self.whole = node, whole
+    node: ast.expr
+    whole: bool = False
 
 
 def word_of(call: ast.expr, line: int, file: str, notes: Notes, *, as_int: bool = False) -> Word:
@@ -79,7 +103,16 @@ def word_of(call: ast.expr, line: int, file: str, notes: Notes, *, as_int: bool 
 
 
 def number(node: ast.expr | None) -> float | None:
-    """The value of a number written with signs, operators, `log`, `exp` and the like; else None."""
+    """The value of a number written with signs, operators, `log`, `exp` and the like; else None.
+
+    This is the one place where the file's arithmetic is done. Its numbers lie in (-1e300, 1e300),
+    so that none takes long.
+    """
+    value = _value(node)
+    return value if value is not None and abs(value) < LARGEST else None
+
+
+def _value(node: ast.expr | None) -> float | None:
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return value
@@ -87,37 +120,23 @@ def number(node: ast.expr | None) -> float | None:
             inner = number(operand)
             return None if inner is None else -inner
         case ast.BinOp(left=left, op=op, right=right):
-            return _computed(op, number(left), number(right))
+            return _computed(OPERATORS.get(type(op)), number(left), number(right))
         case ast.Call(func=func, args=[argument], keywords=[]):
             function = FUNCTIONS.get((dotted(func) or "").rpartition(".")[2])
-            inner = number(argument)
-            try:
-                return None if function is None or inner is None else function(inner)
-            except (ValueError, OverflowError):
-                return None
+            return _computed(function, number(argument))
         case ast.Attribute():
             return CONSTANTS.get(node.attr)
     return None
 
 
-def _computed(op: ast.operator, left: float | None, right: float | None) -> float | None:
-    if left is None or right is None:
+def _computed(function: Callable[..., Any] | None, *operands: float | None) -> float | None:
+    if function is None or None in operands:
         return None
     try:
-        match op:
-            case ast.Add():
-                return left + right
-            case ast.Sub():
-                return left - right
-            case ast.Mult():
-                return left * right
-            case ast.Div():
-                return left / right
-            case ast.Pow() if abs(right) < 1000:
-                return float(left**right) if right < 0 else left**right
+        value = function(*operands)
     except (ArithmeticError, ValueError):
         return None
-    return None
+    return value if isinstance(value, int | float) else None  # a root may be complex
 
 
 Arguments = dict[str, ast.expr]
@@ -137,13 +156,18 @@ def _arguments(name: str, call: ast.Call, line: int, file: str) -> Arguments:
             f"{file}:{line}: {name} takes {', '.join(names)}, got {ast.unparse(call)[:60]!r}. "
             "Correct the template and import again."
         )
+    step = number(given.get("q"))
+    if step is not None and step <= 0:
+        raise SpaceError(
+            f"{file}:{line}: {name} needs q > 0, got {ast.unparse(call)[:60]!r}. "
+            "Correct the template and import again."
+        )
     return given
 
 
 def _call(name: str, *args: ast.expr, **kwargs: ast.expr) -> ast.Call:
     keywords = [ast.keyword(key, value) for key, value in kwargs.items()]
-    function = ast.Name(name, ast.Load())
-    function.comes = "math" if name == "exp" else "hpsearch"  # type: ignore[attr-defined]
+    function = imported(name, "math" if name == "exp" else "hpsearch")
     return ast.Call(function, list(args), keywords)
 
 
@@ -184,37 +208,22 @@ def _pchoice(args: Arguments, line: int, notes: Notes, as_int: bool) -> Word:
     items = pairs.elts if isinstance(pairs, ast.List | ast.Tuple) else []
     if items and all(isinstance(p, ast.List | ast.Tuple) and len(p.elts) == 2 for p in items):
         two = [p.elts for p in items if isinstance(p, ast.List | ast.Tuple)]
-        weights, options = ([pair[i] for pair in two] for i in (0, 1))
-        return Word(
-            _call(
-                "choice",
-                ast.List(options, ast.Load()),
-                weights=ast.List(weights, ast.Load()),
-            )
-        )
+        first, second = (ast.List([pair[i] for pair in two], ast.Load()) for i in (0, 1))
+        return Word(_call("choice", second, weights=first))
     notes.add(
         line,
         "pchoice got its pairs from elsewhere",
         "choice takes them apart: options, and weights that sum to 1",
     )
-    lists = [
-        ast.ListComp(
-            ast.Name(wanted, ast.Load()),
-            [
-                ast.comprehension(
-                    ast.Tuple(
-                        [ast.Name("weight", ast.Store()), ast.Name("option", ast.Store())],
-                        ast.Store(),
-                    ),
-                    pairs,
-                    [],
-                    0,
-                )
-            ],
-        )
-        for wanted in ("option", "weight")
-    ]
-    return Word(_call("choice", lists[0], weights=lists[1]))
+    options, weights = (_unzipped(pairs, wanted) for wanted in ("option", "weight"))
+    return Word(_call("choice", options, weights=weights))
+
+
+def _unzipped(pairs: ast.expr, wanted: str) -> ast.ListComp:
+    (line,) = ast.parse(f"[{wanted} for weight, option in pairs]").body
+    assert isinstance(line, ast.Expr) and isinstance(line.value, ast.ListComp)
+    line.value.generators[0].iter = pairs
+    return line.value
 
 
 def _randint(args: Arguments, line: int, notes: Notes, as_int: bool) -> Word:

@@ -6,30 +6,29 @@ import ast
 import sys
 from collections.abc import Iterable
 
+from ..errors import SpaceError
 from .declared import Local
 from .editing import Edited
-from .printing import expression, lines_of
+from .marks import is_ours
+from .names import HOMES, is_old
+from .printing import expression, in_quotes, lines_of
 from .reading import Reading
 from .translate import Translator, loads, stores
 
 __all__ = ["module_text"]
 
-COMES = {
-    "hpsearch": "Data Fit Holdout Space choice delayed given integer lognormal loguniform match "
-    "normal uniform when",
-    "hpsearch.keras": "Input Model Sequential activations applications callbacks constraints "
-    "initializers layers losses metrics optimizers regularizers",
-    "hpsearch.spaces.pieces.data": "load_data",
-}
-OURS = {name: module for module, names in COMES.items() for name in names.split()}
-WHOLE = {"functools", "keras"}
-OLD = ("hyperas", "hyperopt", "keras", "tensorflow.keras", "tf_keras")
 MOVED = {
     "sklearn.cross_validation": "sklearn.model_selection",
     "sklearn.grid_search": "sklearn.model_selection",
     "sklearn.externals": "",
 }
-LOGARITHMS = "from math import exp  # hyperas gave the logarithms of these bounds"
+WHOLE = {
+    "exp": (0, "from math import exp  # hyperas gave the logarithms of these bounds"),
+    "functools": (0, "import functools"),
+    "keras": (1, "import keras"),
+    "ops": (1, "from keras import ops"),
+}
+"""Names that the conversion writes: the group of their import, and the import."""
 
 
 def module_text(
@@ -46,6 +45,7 @@ def module_text(
         functions: the data function, and the model function where it is kept.
         locals_: the assignments before the space.
     """
+    _check_names(reading, [*(local.value for local in locals_), space])
     rest = [line for local in locals_ for line in lines_of(local.value, "", f"{local.name} = ")]
     rest += lines_of(space, "", "space = ")
     plain = [f"{name} = {expression(value)}" for name, value in constants.items()]
@@ -60,7 +60,7 @@ def module_text(
     head = _imports(reading, names - defined)
     short = [text for text in [*texts, *plain] if not text.startswith(("def ", "class ", "@"))]
     long = [text for text in texts if text not in short]
-    name = reading.context.source.name
+    name = in_quotes(reading.context.source.name)
     blocks = [f'"""The search of {name}, converted by `hpsearch import-hyperas`."""\n', head]
     blocks += ["\n".join(text.rstrip() for text in short) + "\n"] if short else []
     written = "\n".join(blocks)
@@ -68,6 +68,19 @@ def module_text(
         written += f"\n\n{text}"
     gap = "\n\n" if long or functions else "\n"
     return written + gap + "\n".join(rest) + "\n"
+
+
+def _check_names(reading: Reading, nodes: list[ast.expr]) -> None:
+    """Refuse a file whose own names hide those of ours that its space needs."""
+    names = (n for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name) and is_ours(n))
+    for name in sorted({one.id for one in names} & HOMES.keys()):
+        found = reading.definitions.get(name, reading.context.imports.nodes.get(name))
+        if found is not None and (name in reading.definitions or _own_import(reading, name)):
+            raise SpaceError(
+                f"{reading.context.source.name}:{found.lineno}: {name} is a name of hpsearch that "
+                "the space needs, and the file has one of its own. Give that another name and "
+                "import again."
+            )
 
 
 def _kept(reading: Reading, names: set[str], own: set[str]) -> list[tuple[str, str]]:
@@ -114,16 +127,13 @@ def _imports(reading: Reading, names: Iterable[str]) -> str:
         if line is not None:
             module = line.split()[1].partition(".")[0]
             groups[0 if module in sys.stdlib_module_names else 1].add(line)
-        elif name in OURS:
-            ours.setdefault(OURS[name], set()).add(name)
-        elif name == "ops":
-            groups[1].add("from keras import ops")
+        elif name in HOMES:
+            ours.setdefault(HOMES[name], set()).add(name)
         elif name in WHOLE:
-            groups[name == "keras"].add(f"import {name}")
-        elif name == "exp":
-            groups[0].add(LOGARITHMS)
+            group, line = WHOLE[name]
+            groups[group].add(line)
     for module in reading.context.imports.stars:
-        if not module.startswith(OLD):
+        if not is_old(module):
             groups[1].add(f"from {module} import *")
     for module, wanted in ours.items():
         listed = sorted(wanted, key=lambda n: (n[0].islower(), n.lower()))
@@ -144,7 +154,7 @@ def _own_import(reading: Reading, name: str) -> str | None:
     """The line with which the file imported a name of another library, None for Keras's and ours."""
     imports = reading.context.imports
     full, node = imports.bound.get(name), imports.nodes.get(name)
-    if full is None or full.split(".")[0] == "keras" or full.startswith(OLD):
+    if full is None or is_old(full):
         return None
     if isinstance(node, ast.ImportFrom):
         module = "." * node.level + (node.module or "")

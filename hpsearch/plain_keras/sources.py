@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, final
 
 from ..declare import Expression, Recorder, plain_value
-from ..space import Data, Holdout
+from ..space import RUN_AS, Data, Holdout
 
 __all__ = ["Sources"]
 
@@ -201,7 +201,7 @@ class Sources:
 def _installed(module: str) -> bool:
     """Whether a module is importable where this package is not: a library, not the user's file."""
     root = module.partition(".")[0]
-    if root in (__name__.partition(".")[0], "__main__"):
+    if root in (__name__.partition(".")[0], "__main__") or root.startswith(RUN_AS):
         return False
     if root in sys.stdlib_module_names:
         return True

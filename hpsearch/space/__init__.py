@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .describe import Description, describe
-from .load import Loaded, find, load, ready_spaces
+from .load import RUN_AS, Loaded, find, load, ready_spaces
 from .nouns import Data, Fit, Holdout, Space, space_of
 from .parameters import Guard, Parameter, Parameters
 from .walk import Child, Walk, is_layers, is_part
 
 __all__ = [
+    "RUN_AS",
     "Child",
     "Data",
     "Description",

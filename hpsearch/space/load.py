@@ -6,6 +6,7 @@ run: no code from a record, a database or the network.
 
 from __future__ import annotations
 
+import difflib
 import sys
 import traceback
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import Any, final
 from ..errors import HpsearchError, SpaceError, nearest
 from .nouns import Space
 
-__all__ = ["Loaded", "find", "load", "ready_spaces"]
+__all__ = ["RUN_AS", "Loaded", "find", "load", "ready_spaces"]
 
+RUN_AS = "hpsearch_space_"  # with the file's name after it: the module that a file is run as
 LARGEST_FILE = 1_000_000  # bytes; more is not a space someone wrote
 
 
@@ -27,7 +29,7 @@ class Loaded:
     """A space and where it came from.
 
     Attributes:
-        name: the space's own name, else its file's.
+        name: the space's own name, else its file's, with the variable if it is not ``space``.
         path: the file, absolute.
         target: what loads it again: the path, with the variable if it is not ``space``.
         source: the file's text, for the record.
@@ -52,7 +54,8 @@ def load(target: str) -> Loaded:
     module = _run(path, source)
     space = _space_in(module, variable or "space", path)
     again = f"{path}:{variable}" if variable else str(path)
-    return Loaded(space, space.name or path.stem, path, again, source)
+    own = path.stem if variable in ("", "space") else f"{path.stem}-{variable}"
+    return Loaded(space, space.name or own, path, again, source)
 
 
 def find(target: str) -> tuple[Path, str]:
@@ -121,7 +124,7 @@ def _run(path: Path, source: str) -> ModuleType:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         raise SpaceError(f"{path.name}{line}: not Python: {text}") from error
-    module = ModuleType(f"hpsearch_space_{path.stem}")
+    module = ModuleType(f"{RUN_AS}{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # so that classes in it can be found by their module
     if str(path.parent) not in sys.path:  # for good: a delayed function may import in the trial
@@ -153,7 +156,6 @@ def _space_in(module: ModuleType, variable: str, path: Path) -> Space:
             f"{path.name}: `{variable}` must be a Space, got {type(found).__name__}. "
             f"Write `{variable} = Space(...)`."
         )
-    hint = (
-        f"Write {path.name}:{spaces[0]}, or rename it." if spaces else "Add `space = Space(...)`."
-    )
+    near = difflib.get_close_matches(variable, spaces, n=1) or spaces[:1]
+    hint = f"Write {path.name}:{near[0]}, or rename it." if spaces else "Add `space = Space(...)`."
     raise SpaceError(f"{path.name} has no variable `{variable}`. {hint}")

@@ -42,7 +42,7 @@ class Budget:
         """
         total, left = self._options.total, self.time_left()
         if total is not None and counts_of(trials.values())["total"] + running >= total:
-            return f"{total} trials"
+            return f"{total} trials" if total != 1 else "1 trial"
         if left is not None and left <= 0:
             return "the time is used up"
         best = best_of(trials.values(), maximize=self._problem.maximize)
