@@ -18,7 +18,7 @@ import hpsearch
 from hpsearch import Data, Fit, Holdout, Space, adapted, choice, delayed, given, uniform
 from hpsearch.build import resolve_parts
 from hpsearch.cli.check import check_command
-from hpsearch.errors import BuildError, DataError
+from hpsearch.errors import BuildError, DataError, SpaceError
 from hpsearch.keras import Input, Model, Sequential, layers, losses, metrics, optimizers
 from hpsearch.preflight import Look, Survey, first_look, survey
 from hpsearch.preflight.values import Scans, not_finite, outside, unequal_sums
@@ -93,6 +93,21 @@ def test_four_arrays_in_a_row_are_told_what_to_return() -> None:
         "validation=(x_val, y_val), test=(x_test, y_test))`",
         error=DataError,
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ((X, Y, X, Y), "got a tuple of 4. Write Data((x, y), validation=0.2)"),
+        ([X, Y], "got a list of 2. Write"),
+        (X, "got ndarray of shape (48, 4). Write"),
+        (refused, "got the function refused. Write"),
+        (Look, "got the class Look. Write"),
+    ],
+)
+def test_what_is_no_data_is_named_and_not_printed(data: Any, text: str) -> None:
+    message = refused(lambda: declared(data=data), "Space(data=…) needs", text, error=SpaceError)
+    assert "[" not in message and " at 0x" not in message
 
 
 def test_two_pairs_as_keras_loads_them_are_told_what_to_return() -> None:
@@ -333,9 +348,11 @@ def test_a_scan_finds_the_same_in_pieces_of_every_size(
             Y + 1,
             [
                 "class numbers from 0 to 2 for the 3 outputs",
-                "y[2] = 3. Write layers.Dense(4) (or given.classes), or number",
+                "y[2] = 3. The classes begin at 1: write y - 1.",
             ],
         ),
+        (Y + 2 * (Y > 0), ["y[1] = 3. Write layers.Dense(5) (or given.classes), or number"]),
+        (2 * Y + 1, ["y[1] = 3. The classes begin at 1: write y - 1, and layers.Dense(5)."]),
         (Y - 1, ["16 rows of y of the train part are outside, the first is y[0] = -1."]),
         (Y + 0.5, ["48 rows of y", "y[0] = 0.5. For amounts write loss='mse'"]),
         (
@@ -353,7 +370,20 @@ def test_class_numbers_that_the_outputs_lack_are_refused(y: Any, texts: list[str
 def test_labels_are_looked_at_in_every_part(part: str) -> None:
     parts = {"validation": (X, Y), "test": (X, Y), part: (X, np.where(Y == 2, 7, Y))}
     space = declared(data=Data((X, Y), **parts))
-    refused(lambda: looked(space), f"16 rows of y of the {part} part", "y[2] = 7", "Dense(8)")
+    message = refused(
+        lambda: looked(space),
+        f"16 rows of y of the {part} part are outside, the first is y[2] = 7. No training row has",
+        "leave these rows out, or number the classes of all parts by one function.",
+    )
+    assert "layers.Dense" not in message
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_classes_that_begin_at_1_are_told_so_whichever_part_shows_it(part: str) -> None:
+    few = np.where(Y == 2, 1, Y + 1)  # 1 and 2
+    parts = {"validation": (X, few), "test": (X, few), part: (X, Y + 1)}
+    space = declared(data=Data((X, few), **parts))
+    refused(lambda: looked(space), f"of the {part} part", "begin at 1: write y - 1.")
 
 
 @pytest.mark.parametrize(
@@ -429,6 +459,79 @@ def test_rows_of_classes_that_do_not_sum_to_1_are_a_warning() -> None:
     (warning,) = found
     assert "2 rows of y of the train part do not, the first is y[5] with the sum 2" in warning
     assert "loss='binary_crossentropy' with activation='sigmoid'" in warning
+
+
+# Classes that training never sees
+
+SORTED = np.arange(ROWS) * 5 // ROWS
+
+
+def warned(y: Any, data: Data, loss: Any = SPARSE, units: int = 5) -> tuple[str, ...]:
+    return looked(declared(y, dense(units, "softmax"), loss, data=data)).warnings
+
+
+@pytest.mark.parametrize(
+    ("y", "loss"),
+    [(SORTED, SPARSE), (SORTED[:, None], SPARSE), (np.eye(5)[SORTED], CLASSES)],
+)
+def test_sorted_classes_of_which_the_validation_part_takes_the_last_are_a_warning(
+    y: Any, loss: str
+) -> None:
+    (warning,) = warned(y, Data((X, y), validation=0.4), loss)
+    assert warning == (
+        "validation holds classes 3 and 4 that no training row has: are the rows sorted by class? "
+        "Write validation=Holdout(0.4, stratify=True)."
+    )
+    assert warned(y, Data((X, y), validation=Holdout(0.4, stratify=True)), loss) == ()
+
+
+@pytest.mark.parametrize(
+    ("validation", "text"),
+    [
+        (0.1, None),
+        (Holdout(0.1, shuffle=False), None),
+        (Holdout(0.4, shuffle=False), "holds classes 3 and 4 that no training row has: are the"),
+        (Holdout(0.95), "it has few rows. Write validation=Holdout(0.95, stratify=True)."),
+        ((X[:3], np.array([0, 1, 4])), None),
+        ((X[:3], SORTED[:3]), None),
+    ],
+)
+def test_what_is_said_of_an_unseen_class_follows_how_the_validation_part_was_taken(
+    validation: Any, text: str | None
+) -> None:
+    found = warned(SORTED, Data((X, SORTED), validation=validation))
+    assert (text is None and found == ()) or (text is not None and text in found[0])
+
+
+def test_a_class_of_a_validation_part_of_its_own_that_training_lacks_is_a_warning() -> None:
+    (warning,) = warned(Y, Data((X, Y), validation=(X, SORTED)))
+    assert "holds classes 3 and 4 that no training row has: number the classes of both" in warning
+    (one,) = warned(Y, Data((X, Y), validation=(X, Y + (Y == 2))))
+    assert "validation holds class 3 that no training row has" in one
+    (many,) = warned(Y, Data((X, Y), validation=(X, np.arange(ROWS) % 20)), units=20)
+    assert "classes 3, 4, 5, 6, 7, 8 and 11 more that no training row has" in many
+
+
+def test_classes_that_training_lacks_are_not_looked_for_where_none_are_meant() -> None:
+    ignoring = losses.SparseCategoricalCrossentropy(ignore_class=4)
+    held = np.where(SORTED == 3, 4, SORTED)
+    assert warned(held, Data((X, held), validation=0.4), ignoring) == ()
+    weights = (SORTED < 3).astype("float32")
+    assert warned(SORTED, Data((X, SORTED, weights), validation=0.4)) == ()
+    amounts = declared(SORTED, dense(1), "mse", data=Data((X, SORTED), validation=0.4))
+    assert looked(amounts).warnings == ()
+    dataset = tf.data.Dataset.from_tensor_slices((X, SORTED)).batch(8)
+    assert warned(Y, Data(dataset.take(3), validation=dataset.skip(3))) == ()
+
+
+def test_sorted_classes_of_each_step_are_told_to_shuffle() -> None:
+    y = np.tile(SORTED[:, None] // 2, (1, 4))
+    data = Data((X[:, :, None], y), validation=0.2)
+    (warning,) = looked(declared(y, sequences(), data=data)).warnings
+    assert "sorted by class? Write validation=Holdout(0.2, shuffle=True)." in warning
+    data = Data((X[:, :, None], y), validation=Holdout(0.95))
+    (warning,) = looked(declared(y, sequences(), data=data)).warnings
+    assert "it has few rows. Leave them out, or keep fewer rows for validation." in warning
 
 
 # A loss that does not fit the output
@@ -508,6 +611,17 @@ def test_logits_after_an_activation_are_a_warning(y: Any, model: Any, loss: Any)
     (warning,) = looked(declared(y, model, loss)).warnings
     assert "(from_logits=True) takes logits, and the output comes out of the last layer" in warning
     assert "Leave the activation out, or write from_logits=False." in warning
+
+
+def test_what_is_said_of_the_last_layer_is_well_set() -> None:
+    logits = losses.BinaryCrossentropy(from_logits=True)
+    with pytest.warns(UserWarning, match="from_logits=True"):
+        (warning,) = looked(declared(BINARY, dense(1, "sigmoid"), logits)).warnings
+    assert "the last layer, Dense with activation 'sigmoid'. Leave the activation out" in warning
+    refused(
+        lambda: looked(declared(BINARY, dense(1), TWO)),
+        "comes out of the last layer, Dense with no activation, and has numbers outside. Write",
+    )
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -598,8 +712,81 @@ def test_a_model_that_cannot_be_called_says_so_without_an_input() -> None:
         "The first batch failed: ValueError: Input 0 with name",
         "incompatible with the layer: expected min_ndim=4, found ndim=2",
         "Here x of the train part is (n, 4) float32",
-        "The model does not take x",
+        "The first layer takes images, and x is flat rows (n, 4)",
     )
+
+
+GRAY = np.random.default_rng(0).normal(size=(ROWS, 6, 6)).astype("float32")
+FLAT = GRAY.reshape(ROWS, 36)
+HEAD = [layers.Flatten(), layers.Dense(3, activation="softmax")]
+
+
+def fed(x: Any, *first: Any, y: Any = Y, loss: str = SPARSE) -> Space:
+    return declared(y, Sequential([*first, *HEAD]), loss, data=Data((x, y), validation=0.25))
+
+
+@pytest.mark.parametrize("first", [[], [layers.Input(given.shape)]])
+@pytest.mark.parametrize(
+    ("x", "layer", "texts"),
+    [
+        (GRAY, layers.Conv2D(2, 3), ["x (n, 6, 6): give x[..., None], which is (n, 6, 6, 1);"]),
+        (FLAT, layers.Conv1D(2, 3), ["x (n, 36): give x[..., None], which is (n, 36, 1);"]),
+        (FLAT, layers.LSTM(2), ["an axis more, for channels or features", "x[..., None]"]),
+        (FLAT, layers.Conv2D(2, 3), ["takes images", "(n, 36): give x.reshape(-1, 6, 6, 1);"]),
+        (FLAT[:, :12], layers.Conv2D(2, 2), ["give x.reshape(-1, 2, 2, 3);"]),
+        (FLAT[:, :10], layers.Conv2D(2, 2), ["give x.reshape(-1, height, width, channels);"]),
+    ],
+)
+def test_inputs_that_lack_an_axis_are_told_which(
+    x: Any, layer: Any, texts: list[str], first: list[Any]
+) -> None:
+    message = refused(lambda: looked(fed(x, *first, layer)), *texts, "layers.Input(given.shape).")
+    assert "Flatten() " not in message.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("x", "first"),
+    [
+        (FLAT, [layers.Input(given.shape), layers.Dense(9), layers.Conv2D(2, 3)]),
+        (FLAT, [layers.Dense(9), layers.Conv2D(2, 3)]),
+        (GRAY, [layers.Conv3D(2, 3)]),
+        (GRAY[..., None], [layers.LSTM(2)]),
+    ],
+)
+def test_a_layer_that_does_not_take_what_one_before_it_gives_is_told_as_keras_says(
+    x: Any, first: list[Any]
+) -> None:
+    message = refused(lambda: looked(fed(x, *first)), "incompatible with the layer: expected")
+    assert "give x[..., None]" not in message and "x.reshape" not in message
+
+
+@pytest.mark.parametrize(
+    ("y", "units", "activation", "loss"),
+    [
+        (Y, 3, "softmax", SPARSE),
+        (ONE_HOT, 3, "softmax", CLASSES),
+        (BINARY, 1, "sigmoid", TWO),
+    ],
+)
+def test_dense_straight_on_images_is_told_to_flatten_them(
+    y: Any, units: int, activation: str, loss: str
+) -> None:
+    model = Sequential([layers.Dense(units, activation=activation)])
+    space = declared(y, model, loss, data=Data((GRAY, y), validation=0.25))
+    refused(
+        lambda: looked(space),
+        f"The model gives (n, 6, {units}) where one target stands for a row. Write layers.Flatten()",
+    )
+
+
+def test_one_target_for_a_whole_row_of_outputs_is_a_warning_under_a_loss_that_repeats_it() -> None:
+    data = Data((GRAY, REAL), validation=0.25)
+    model = Sequential([layers.Dense(1)])
+    (warning,) = looked(declared(REAL, model, "mse", data=data)).warnings
+    assert "one stands for all of a row: y is (n,), the output (n, 6, 1)" in warning
+    assert "Write layers.Flatten() in front of the first layers.Dense" in warning
+    one = Sequential([layers.Reshape((1, 36)), layers.Dense(1)])
+    assert looked(declared(REAL, one, "mse", data=data)).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import hpsearch.keras as mirror
-from hpsearch import choice, delayed, maybe, repeat, uniform, when
+from hpsearch import Fit, choice, delayed, maybe, repeat, uniform, when
 from hpsearch.declare import Call, Recorder
 from hpsearch.errors import SpaceError
 
@@ -118,6 +118,39 @@ def test_an_unknown_argument_is_refused_with_the_nearest() -> None:
         mirror.Model(inputs=layers.Input((3,)), outputs=layers.Dense(1)(layers.Input((3,)))),
     ]
     assert all(isinstance(call, Call) for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("call", "today"),
+    [
+        (lambda layers: layers.Dense(output_dim=8), "units"),
+        (lambda layers: layers.Dense(8, init="normal"), "kernel_initializer"),
+        (lambda layers: layers.Dense(8, W_regularizer="l2"), "kernel_regularizer"),
+        (lambda layers: layers.Embedding(8, 2, init="normal"), "embeddings_initializer"),
+        (lambda layers: layers.Dropout(p=0.5), "rate"),
+        (lambda layers: layers.Conv2D(8, 3, border_mode="same"), "padding"),
+        (lambda layers: layers.LSTM(8, dropout_U=0.1), "recurrent_dropout"),
+        (lambda layers: mirror.optimizers.Adam(lr=0.1), "learning_rate"),
+    ],
+)
+def test_an_argument_of_old_keras_is_told_by_its_name_of_today(call: Any, today: str) -> None:
+    with pytest.raises(SpaceError, match=rf"has no argument '\w+'\. Did you mean '{today}'\?$"):
+        call(mirror.layers)
+
+
+def test_the_old_name_of_epochs_is_told_with_its_place() -> None:
+    old: Any = Fit
+    with pytest.raises(SpaceError, match=r"'nb_epoch'\. It is epochs now, in Fit: Space\(fit=Fit"):
+        old(nb_epoch=5)
+
+
+def test_the_old_decay_of_an_optimizer_is_a_schedule_and_no_weight_decay() -> None:
+    optimizers: Any = mirror.optimizers
+    with pytest.raises(SpaceError, match=r"'decay'\. Keras has schedules now: .*InverseTimeDecay"):
+        optimizers.SGD(0.1, decay=1e-6)
+    # as Keras 2 documents it: the rate over 1 + decay times the batches so far
+    schedule = keras.optimizers.schedules.InverseTimeDecay(0.5, 1, 0.1)
+    assert float(schedule(5)) == pytest.approx(0.5 / (1 + 0.1 * 5))
 
 
 def test_a_recorded_class_cannot_be_subclassed() -> None:

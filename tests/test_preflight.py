@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 from hpsearch import Data, Fit, Space, choice, delayed, given, integer, match, maybe, uniform, when
@@ -126,6 +129,135 @@ def test_a_look_notes_the_data_as_it_was_before_the_split() -> None:
     assert about["digest"] == look(KerasEngine(space, 4), space, point).data["digest"] != ""
     assert about["shapes"]["train"]["x"] == [{"shape": [30, 4], "dtype": "float32"}]
     assert about["name"] == "data"
+
+
+# A score of one's own
+
+
+def hits(model: Any, data: Any) -> dict[str, float]:
+    return {"hits": float((model.predict(data.validation.x, verbose=0).argmax(1) == 1).sum())}
+
+
+def fails(model: Any, data: Any) -> dict[str, float]:
+    return {"hits": data.validation.labels}
+
+
+def needs_rows(least: int) -> Any:
+    def score(model: Any, data: Any) -> dict[str, float]:
+        if len(data.train.x) < least:
+            raise ValueError("too few rows")
+        return {"hits": 1.0}
+
+    return score
+
+
+def several(rows: int) -> Data:
+    return Data((np.resize(X, (rows, 4)), np.resize(Y, rows)), validation=0.5)
+
+
+def test_the_names_that_evaluate_gives_are_reported_beside_the_others() -> None:
+    names = ("loss", "val_loss", "hits")
+    assert looked(declared(evaluate=hits)).metrics == names
+    assert looked(declared(evaluate=hits, minimize=None, maximize="hits")).metrics == names
+
+
+def test_evaluate_is_given_the_parts_that_a_trial_gives_it() -> None:
+    seen: list[Any] = []
+
+    def score(model: Any, data: Any) -> dict[str, float]:
+        seen.append([None if p is None else len(p.x) for p in (data.train, data.validation)])
+        seen.append(data.test if data.test is None else len(data.test.x))
+        return {"s": 1.0}
+
+    looked(declared(evaluate=score, data=several(200)))
+    looked(declared(evaluate=score, data=Data((X, Y), test=(X[:5], Y[:5])), minimize="loss"))
+    assert seen == [[32, 32], None, [32, None], 5]
+
+
+@pytest.mark.parametrize("objective", [{}, {"minimize": None, "maximize": "hits"}])
+def test_an_evaluate_that_raises_is_a_warning_with_its_line(objective: Any) -> None:
+    found = looked(declared(evaluate=fails, **objective))
+    (warning,) = found.warnings
+    line = fails.__code__.co_firstlineno + 1
+    assert f"test_preflight.py:{line}: AttributeError: 'Part' object has no" in warning
+    assert "A trial whose evaluate raises has failed; on an untrained model, this one" in warning
+    assert found.metrics == ((), ("loss", "val_loss"))[not objective]
+
+
+@pytest.mark.parametrize(("rows", "told"), [(1000, False), (9000, True)])
+def test_an_evaluate_that_needs_more_rows_is_given_all_where_they_are_few(
+    rows: int, told: bool
+) -> None:
+    found = looked(declared(evaluate=needs_rows(100), data=several(rows)))
+    assert ("hits" in found.metrics) is not told
+    assert [("it only needs more rows, leave it" in text) for text in found.warnings] == [
+        True
+    ] * told
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [(0.5, r"evaluate must return \{name: number\}, got float"), ({"a": "b"}, "ValueError: could")],
+)
+def test_an_evaluate_that_returns_no_numbers_by_name_is_a_warning(score: Any, text: str) -> None:
+    (warning,) = looked(declared(evaluate=lambda model, data: score)).warnings
+    assert re.search(text, warning)
+
+
+def test_what_python_warns_of_a_score_on_a_few_rows_is_not_shown() -> None:
+    def score(model: Any, data: Any) -> dict[str, float]:
+        warnings.warn("a class is missing", UserWarning, stacklevel=1)
+        return {"s": 1.0}
+
+    assert looked(declared(evaluate=score)).warnings == ()
+
+
+def test_evaluate_is_given_one_batch_of_each_dataset() -> None:
+    class Rows(keras.utils.PyDataset):
+        @property
+        def num_batches(self) -> int:
+            return 5
+
+        def __getitem__(self, index: int) -> Any:
+            return X[index * 4 : index * 4 + 4], Y[index * 4 : index * 4 + 4]
+
+    rows: list[int] = []
+
+    def score(model: Any, data: Any) -> dict[str, float]:
+        rows.extend(len(model.predict(p.x, verbose=0)) for p in (data.train, data.validation))
+        return {"s": 1.0}
+
+    endless = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).repeat()
+    fit = Fit(steps_per_epoch=2)
+    data = Data(endless, validation=Rows())
+    assert "s" in looked(declared(evaluate=score, data=data, fit=fit)).metrics
+    assert rows == [8, 4]
+
+
+def test_evaluate_is_not_tried_before_a_loop_that_may_compile_the_model() -> None:
+    def loop(model: Any, data: Any, report: Any) -> None: ...
+
+    found = looked(declared(train=loop, evaluate=fails))
+    assert (found.warnings, found.metrics) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "f1",
+            r"Name metrics\.F1Score\(name='f1'\) in metrics=\[…\], or return it from evaluate=\.",
+        ),
+        ("val_f1", r"Name metrics\.F1Score\(name='f1'\) in"),
+        ("r2", r"Name metrics\.R2Score\(name='r2'\) in"),
+        ("rmse", r"Name metrics\.RootMeanSquaredError\(name='rmse'\) in"),
+        ("skill", r"Name 'skill' in metrics=\[…\], or return it from evaluate="),
+    ],
+)
+def test_a_metric_by_a_short_name_is_told_how_to_write_it(name: str, text: str) -> None:
+    goal = {"maximize": name, "minimize": None} if "rmse" not in name else {"minimize": name}
+    with pytest.raises(BuildError, match=text):
+        looked(declared(**goal))
 
 
 # Data that cannot be made

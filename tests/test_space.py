@@ -774,7 +774,10 @@ def test_a_negated_metric_and_a_score_of_ones_own_may_be_better_either_way(field
         ({"maximize": "val_loss", "evaluate": print}, "Write minimize='val_loss'."),
         ({"keep": "first"}, "keep is 'best' or 'last' epoch, got 'first'."),
         ({"keep": choice(["best", "last"])}, "keep is 'best' or 'last' epoch"),
-        ({"data": (X, Y)}, "Space(data=…) needs Data((x, y), …) or a recorded call, got tuple"),
+        (
+            {"data": (X, Y)},
+            "Space(data=…) needs Data((x, y), …) or a recorded call, got a tuple of 2",
+        ),
         ({"data": None}, "Space(data=…) needs Data((x, y), …) or a recorded call, got None"),
         ({"data": part}, "got part itself, not a call of it. Write Data"),
         ({"fit": {"epochs": 3}}, "Space(fit=…) needs Fit(...) or a list of them, got dict"),
@@ -923,7 +926,7 @@ def test_a_space_is_loaded_from_its_file(folder: Path) -> None:
     assert load("named.py").name == "digits"
     (folder / "two.py").write_text(SPACE + "other = space\n")
     assert load("two.py:other").space is not loaded.space
-    assert load(str(folder / "two.py:other")).name == "two"
+    assert load(str(folder / "two.py:other")).name == "two-other"
 
 
 def test_what_stands_beside_a_space_can_be_imported_in_the_trial(

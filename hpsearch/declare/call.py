@@ -21,6 +21,38 @@ __all__ = ["Applicable", "Call", "Recorder", "delayed"]
 P = ParamSpec("P")
 R = TypeVar("R")
 INPUT = ("keras.Input", "keras.layers.Input")
+OF_OLD = {
+    "lr": ("learning_rate",),
+    "beta1": ("beta_1",),
+    "beta2": ("beta_2",),
+    "nb_epoch": ("epochs",),
+    "nb_filter": ("filters",),
+    "nb_row": ("kernel_size",),
+    "nb_col": ("kernel_size",),
+    "filter_length": ("kernel_size",),
+    "subsample": ("strides",),
+    "subsample_length": ("strides",),
+    "pool_length": ("pool_size",),
+    "border_mode": ("padding",),
+    "dim_ordering": ("data_format",),
+    "output_dim": ("units",),
+    "init": ("kernel_initializer", "embeddings_initializer"),
+    "inner_init": ("recurrent_initializer",),
+    "inner_activation": ("recurrent_activation",),
+    "bias": ("use_bias",),
+    "W_regularizer": ("kernel_regularizer", "embeddings_regularizer"),
+    "U_regularizer": ("recurrent_regularizer",),
+    "b_regularizer": ("bias_regularizer",),
+    "W_constraint": ("kernel_constraint", "embeddings_constraint"),
+    "U_constraint": ("recurrent_constraint",),
+    "b_constraint": ("bias_constraint",),
+    "dropout_W": ("dropout",),
+    "dropout_U": ("recurrent_dropout",),
+    "p": ("rate",),
+    "sigma": ("stddev",),
+    "period": ("save_freq",),
+}
+"""Arguments of Keras 1 and 2 by the names that they have now; of several the one that is taken."""
 
 
 class Applicable(Expression):
@@ -156,7 +188,7 @@ def _bind(function: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     unknown = [key for key in kwargs if known is not None and key not in known]
     if unknown and known is not None:
         raise SpaceError(
-            f"{function!r} has no argument {unknown[0]!r}. {nearest(unknown[0], known)}"
+            f"{function!r} has no argument {unknown[0]!r}. {_instead(unknown[0], known)}"
         )
     try:
         signature.bind(*args, **kwargs)
@@ -169,6 +201,17 @@ def _bind(function: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     ]
     rest = [str(i) for i in range(len(names), len(args))]
     return tuple([*names, *rest][: len(args)])
+
+
+def _instead(name: str, known: frozenset[str]) -> str:
+    """What to write for an argument: what Keras calls today what it was, or the nearest."""
+    if name == "decay" and "weight_decay" in known:  # which is something else
+        return (
+            "Keras has schedules now: learning_rate=optimizers.schedules.InverseTimeDecay(0.01, 1, "
+            "decay)."
+        )
+    today = [new for new in OF_OLD.get(name, ()) if new in known]
+    return f"Did you mean {today[0]!r}?" if today else nearest(name, known)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +11,29 @@ from ..build import Part, named_leaves, where_raised
 from ..errors import nearest
 from ..train.keras_engine import OUT_OF_MEMORY
 
-__all__ = ["batch_failed", "part_differs", "rows", "said", "shapes_of", "takes"]
+__all__ = [
+    "FLATTEN",
+    "asks_axes",
+    "batch_failed",
+    "on_axes",
+    "part_differs",
+    "rows",
+    "said",
+    "shapes_of",
+    "takes",
+]
 
 LONGEST = 400  # characters of what Keras says
 NOISE = r"\x1b\[[0-9;]*m|\{\{[^}]*\}\} ?|<stack traces unavailable>\s*|\[Op:\w+\].*"
 UNKNOWN = r"Could not interpret (loss|metric) (?:function )?identifier: '?(\w+)"
 SKIPPED = r"Graph execution error|Detected at node|File \"|Exception encountered when|\[\[\{\{|$"
+AXES = r"expected (?:min_)?ndim=(\d+), found ndim=\d+\. Full shape received: \(([^)]*)\)"
 TEXT = "OUS"
+FLATTEN = (
+    "Write layers.Flatten() in front of the first layers.Dense (for images), or "
+    "return_sequences=False in the last recurrent layer."
+)
+"""What to write for a model that gives several rows of numbers where the target is one."""
 
 
 def said(error: BaseException) -> str:
@@ -102,17 +119,58 @@ def _advice(model: Any, part: Part, error: BaseException) -> str:
             "for numbers y.astype('float32')."
         )
     if not takes(model, part.x):
-        return (
+        return on_axes(error, part) or (
             "The model does not take x: write layers.Input(given.shape) in its first place, or no "
-            "Input at all, and give x as the layers need it (layers.Flatten() for images)."
+            "Input at all, and give x as the layers need it (images to Dense: layers.Flatten() first)."
         )
     if part.y is None:
         return "There is no y, which the loss needs: write Data((x, y)), or yield (x, y)."
     return _advice_on_targets(model, part, error)
 
 
+def asks_axes(error: BaseException) -> bool:
+    """Whether a layer was given fewer or more axes than it asks for."""
+    return re.search(AXES, str(error)) is not None
+
+
+def on_axes(error: BaseException, part: Part) -> str | None:
+    """What to write where the first layer asks for more axes than x has; None for anything else.
+
+    Args:
+        part: the first rows, as arrays.
+    """
+    found, arrays = re.search(AXES, str(error)), [array for _, array in named_leaves(part.x, "x")]
+    targets = [array for _, array in named_leaves(part.y, "y")]
+    if found is None or len(arrays) != 1 or any(not len(array.shape) for array in targets):
+        return None
+    shape, missing = tuple(arrays[0].shape[1:]), int(found[1]) - len(arrays[0].shape)
+    if found[2].replace(" ", "").split(",")[1:] != [str(size) for size in shape] or missing < 1:
+        return None  # what the layer got is not x, but what a layer before it gave
+    if missing > 1 and (int(found[1]) != 4 or len(shape) != 1):
+        return None
+    where = "an Input, if there is one, is layers.Input(given.shape)."
+    if missing == 1:
+        return (
+            f"The first layer takes an axis more, for channels or features, than x {rows(shape)}: "
+            f"give x[..., None], which is {rows((*shape, 1))}; {where}"
+        )
+    return (
+        f"The first layer takes images, and x is flat rows {rows(shape)}: give "
+        f"x.reshape({_image(math.prod(shape))}); {where}"
+    )
+
+
+def _image(size: int) -> str:
+    """The shape of a square image of so many numbers, gray or in three colours, if it is one."""
+    for channels in (1, 3):
+        side = math.isqrt(size // channels)
+        if side > 1 and side * side * channels == size:
+            return f"-1, {side}, {side}, {channels}"
+    return "-1, height, width, channels"
+
+
 def _advice_on_targets(model: Any, part: Part, error: BaseException) -> str:
-    outputs = getattr(model, "outputs", None) or ()
+    outputs: Any = getattr(model, "outputs", None) or ()
     several = part.y if isinstance(part.y, list | tuple | Mapping) else [part.y]
     if len(outputs) > 1 and len(outputs) != len(several):
         names = getattr(model, "output_names", None) or range(len(outputs))
@@ -126,6 +184,10 @@ def _advice_on_targets(model: Any, part: Part, error: BaseException) -> str:
         return f"The model has one output, and y is a {kind}: give y as one array."
     if not where_raised(error).startswith(type(error).__name__):
         return "Look at this line of yours."
+    if len(outputs) == 1 and several is not part.y:
+        given, wanted = tuple(outputs[0].shape[1:]), tuple(part.y.shape[1:])
+        if len(given) > 1 and wanted in ((), (1,), given[-1:]):
+            return f"The model gives {rows(given)} where one target stands for a row. {FLATTEN}"
     return (
         "Give targets of the shape that the loss compares with this output, or write another loss "
         "or another last layer."

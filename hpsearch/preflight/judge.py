@@ -11,8 +11,10 @@ import numpy as np
 from ..build import Construction, Part, named_leaves, unsplit
 from ..errors import BuildError, DataError
 from .agree import findings
+from .classes import unseen_classes
 from .explain import part_differs, shapes_of
 from .known import own_step
+from .subjects import Finding, subjects
 from .values import Offence, Scans, offences
 
 __all__ = ["Judge", "first_batch", "first_rows"]
@@ -84,6 +86,18 @@ class Judge:
             if finding.sure:
                 raise BuildError(finding.text)
             yield finding.text
+        for finding in self._unseen(loss, place):
+            yield finding.text
+
+    def _unseen(self, loss: Any, place: str) -> Iterator[Finding]:
+        """Classes of the validation part that no training row has; only arrays are read whole."""
+        train, validation = self._made.parts.train, self._made.parts.validation
+        if validation is None or train.dataset or validation.dataset:
+            return
+        parts = {"train": train, "validation": validation}
+        split = subjects(self._model, loss, place, self._outputs, parts)
+        held = unsplit(self._made.data).get("validation")
+        yield from unseen_classes(split, held, self._digest, self._scans)
 
     def first_values(self) -> dict[str, float] | None:
         """What the first batch of the training part gives; None where a loop of one's own trains."""

@@ -13,9 +13,10 @@ from ..space import Parameters, Space
 from ..train import KerasEngine
 from ..train.keras_engine import ensure_built
 from ..trial import Job, Key, Point
-from .explain import batch_failed, said
-from .judge import Judge, first_batch, first_rows
+from .explain import asks_axes, batch_failed, on_axes, said
+from .judge import Judge, first_batch
 from .points import candidates
+from .score import scores_of
 from .supply import Supply
 from .values import Scans
 
@@ -69,12 +70,17 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
         values = judge.first_values()
         warnings += judge.numbers(values)
         warnings += judge.parts()
-        names = _reported(values, model, made)
+        names = _reported(values, made.parts)
     except HpsearchError:
         raise
     except Exception as error:
         raise BuildError(_told(model, made, error)) from error
     warnings += _odd_in_training(made, names, judge)
+    if space.evaluate is not None and names is not None:  # a loop of one's own may compile first
+        scores, failed = scores_of(model, made)
+        warnings += [failed] if failed else []
+        unknown = failed is not None and space.metric not in names
+        names = None if unknown else tuple(dict.fromkeys((*names, *scores)))
     if names is not None and space.metric not in names:
         raise _NoMetric(
             f"No trial will report the metric {space.metric!r}. {nearest(space.metric, names)}"
@@ -117,7 +123,9 @@ def _compiled(engine: KerasEngine, job: Job) -> tuple[Any, Construction]:
     """The compiled model; where it cannot even be called with its inputs, what they are."""
     try:
         return engine.compiled(job)
-    except HpsearchError:
+    except HpsearchError as error:
+        if advice := _on_axes(engine, job, error):
+            raise BuildError(f"{error}\n{advice}") from error.__cause__
         raise
     except Exception as error:
         made = engine.construction(job)
@@ -127,6 +135,16 @@ def _compiled(engine: KerasEngine, job: Job) -> tuple[Any, Construction]:
         except Exception:
             text = _told(model, made, error)
         raise BuildError(text) from error
+
+
+def _on_axes(engine: KerasEngine, job: Job, error: HpsearchError) -> str | None:
+    """What to write for a model whose Input tells Keras, as it is made, that x lacks an axis."""
+    if not isinstance(error, BuildError) or not asks_axes(error):
+        return None
+    try:
+        return on_axes(error, first_batch(engine.construction(job).parts.train))
+    except Exception:  # what is wrong with the model has been said
+        return None
 
 
 def _told(model: Any, made: Construction, error: Exception) -> str:
@@ -169,22 +187,13 @@ def _check_monitor(callback: Any, names: tuple[str, ...] | None) -> None:
         )
 
 
-def _reported(
-    values: dict[str, float] | None, model: Any, made: Construction
-) -> tuple[str, ...] | None:
+def _reported(values: dict[str, float] | None, parts: Parts) -> tuple[str, ...] | None:
     """The names that an epoch will report; None where only the loop of the user's own knows."""
     if values is None:
         return None
-    space, parts, names = made.space, made.parts, list(values)
+    names = list(values)
     if parts.validation is not None:
         names += [f"val_{name}" for name in names]
-    if space.evaluate is not None and space.metric not in names:
-        train = first_rows(parts.train)
-        try:
-            scores = made.function("evaluate")(model, Parts(train, train, None))
-            names += [str(name) for name in scores]
-        except Exception:
-            return None  # a score may need more rows than one batch has
     return tuple(names)
 
 
@@ -192,4 +201,16 @@ def _why_missing(space: Space, parts: Parts) -> str:
     if space.metric.startswith("val_") and parts.validation is None:
         return " There is no validation part: write Data(…, validation=0.2)."
     name = space.metric.removeprefix("val_")
-    return f" Name {name!r} in metrics=[…], or return it from evaluate=."
+    return f" Name {_keras_metric(name) or repr(name)} in metrics=[…], or return it from evaluate=."
+
+
+def _keras_metric(name: str) -> str | None:
+    """How to write the metric of Keras that goes by a short name: ``f1``, ``r2``, ``rmse``."""
+    import keras
+
+    short = name.lower()
+    for kind in dir(keras.metrics):
+        capitals = "".join(letter for letter in kind if letter.isupper()).lower()
+        if len(short) > 1 and (kind.lower() == f"{short}score" or (capitals == short != kind)):
+            return f"metrics.{kind}(name={name!r})"
+    return None

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
 from ..build import Part, named_leaves
 
-__all__ = ["Offence", "Scans", "not_finite", "offences", "outside", "unequal_sums"]
+__all__ = ["CHUNK", "Offence", "Scans", "not_finite", "offences", "outside", "unequal_sums"]
 
 CHUNK = 1 << 22  # numbers looked at together: tens of megabytes, whatever the size of the data
 MOST_ROWS = 32  # that are kept of an offence
 SLACK = 1e-3  # how far above 1 or below 0 a rounded probability may be
 SLACK_OF_SUMS = 1e-2
 
+T = TypeVar("T")
 Test = Callable[[Any], Any]
 """From rows of an array to what is wrong with them: booleans of the same shape, or one for each row."""
 
@@ -48,15 +49,16 @@ class Offence:
 class Scans:
     """What was found in data that has been read already, by its digest."""
 
-    _found: dict[tuple[Any, ...], Offence | None] = field(default_factory=dict)
+    _found: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
-    def once(self, key: tuple[Any, ...], find: Callable[[], Offence | None]) -> Offence | None:
+    def once(self, key: tuple[Any, ...], find: Callable[[], T]) -> T:
         """What `find` found under this key; without a digest (datasets) it looks each time."""
         if not key[0]:
             return find()
         if key not in self._found:
             self._found[key] = find()
-        return self._found[key]
+        found: T = self._found[key]
+        return found
 
 
 def offences(part: Part, name: str, digest: str, scans: Scans) -> list[tuple[str, Offence]]:

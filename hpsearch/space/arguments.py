@@ -16,6 +16,7 @@ WHERE_IT_BELONGS = {
         ("epochs", "batch_size", "callbacks", "class_weight", "shuffle", "steps_per_epoch"),
         "It belongs in Fit: Space(fit=Fit(epochs=5, …)).",
     ),
+    "nb_epoch": "It is epochs now, in Fit: Space(fit=Fit(epochs=5, …)).",
     **dict.fromkeys(
         ("validation_split", "validation_data", "validation"),
         "It belongs in Data: Data((x, y), validation=0.2).",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 import re
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, final
@@ -383,4 +384,10 @@ def _check_loop(space: Space) -> None:
 def _kind(value: Any) -> str:
     if isinstance(value, Recorder):
         return f"{value!r} itself, not a call of it"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, type | types.FunctionType):
+        return f"the {'class' if isinstance(value, type) else 'function'} {value.__name__}"
+    if isinstance(getattr(value, "shape", None), tuple):
+        return f"{type(value).__name__} of shape {value.shape}"
     return f"{type(value).__name__} ({str(value)[:60]})" if value is not None else "None"
