@@ -886,6 +886,84 @@ def test_a_damaged_file_is_converted_or_refused(data):
         assert len(str(error).splitlines()) <= 6
 
 
+# Arithmetic
+
+RESULTS = [
+    ("choice([4, 5, 6])", "2**{}", "choice([16, 32, 64])"),
+    ("choice([1, 2])", "{} / 10", "choice([0.1, 0.2])"),
+    ("choice([1, 2])", "8 * (1 + {})", "choice([16, 24])"),
+    ("choice([1, 2])", "-{} + 5", "choice([4, 3])"),
+    ("pchoice([(0.2, 1), (0.8, 2)])", "{} * 8", "choice([8, 16], weights=[0.2, 0.8])"),
+    ("randint(3)", "{} + 2", "integer(2, 4)"),
+    ("randint(2, 5)", "{} - 1", "integer(1, 3)"),
+    ("randint(1, 5)", "16 * {}", "integer(16, 64, step=16)"),
+    ("quniform(2, 7, 2)", "{} * 2", "integer(4, 12, step=4)"),
+    ("randint(4, 7)", "2**{}", "choice([16, 32, 64])"),
+    ("randint(1, 4)", "10 - {}", "choice([9, 8, 7])"),
+    ("uniform(-4, -2)", "10**{}", "loguniform(0.0001, 0.01)"),
+]
+"""A template, the arithmetic on it, and the word of the result."""
+
+
+@pytest.mark.parametrize(("template", "arithmetic", "word"), RESULTS)
+def test_arithmetic_on_a_template_is_the_word_of_its_result(template, arithmetic, word):
+    old = arithmetic.format(f"{{{{{template}}}}}")
+    found = convert(small(f"model.add(Dense({old}))"), "a.py")
+    assert (found.rows[0].label, found.rows[0].word) == ("model.dense.units", word)
+    assert f"layers.Dense({word})" in found.module
+
+
+def test_arithmetic_in_what_fit_is_given_is_folded_too(folder):
+    fit = FIT.replace("epochs=1", "epochs=2 + {{randint(3)}}, batch_size=2**{{choice([4, 5, 6])}}")
+    found = convert(small("for i in range(2):\n        model.add(Dense(3))", fit=fit), "a.py")
+    assert found.kept
+    assert "Fit(batch_size=choice([16, 32, 64]), epochs=integer(2, 4))" in found.module
+    labels = set(load(str(written(found.module, folder))).space.parameters)
+    assert labels == {"fit.batch_size", "fit.epochs"} == {row.label for row in found.rows}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "8 * {{uniform(0, 1)}}",
+        "{{choice([2, 3])}} // 2",
+        "{{choice([1, 2])}} // 0",
+        "{{choice([1, None])}} * 2",
+        "{{randint(2, 6)}} // 2",
+        "{{randint(1, 1000000000)}} ** 2",
+        "{{qloguniform(0, np.log(64), 1)}} + 1",
+        "1 ** {{uniform(1, 2)}}",
+    ],
+)
+def test_a_word_whose_arithmetic_is_no_word_has_a_name_that_says_it_is_a_part(rest, folder):
+    found = convert(small(f"model.add(Dense({rest}))"), "a.py")
+    assert [row.label for row in found.rows] == ["part_of_units"]
+    if "None" not in rest and "// 0" not in rest:
+        assert "part_of_units" in load(str(written(found.module, folder))).space.parameters
+
+
+def test_two_words_of_one_sum_are_two_parts_and_a_name_of_the_file_stays():
+    body = (
+        "more = {{uniform(1, 2)}}\n    model.add(Dense({{choice([2, 3])}} * {{choice([4, 5])}}))\n"
+        "    model.add(Dropout(more / 9))\n    model.add(Lambda(lambda x: x))"
+    )
+    found = convert(small(body), "a.py")
+    assert [row.label for row in found.rows] == ["more", "part_of_units", "part_of_units_1"]
+
+
+def test_a_part_inside_an_option_of_another_word_is_named():
+    body = "model.add({{choice([Dropout(0.5), Dropout({{uniform(0, 1)}} / 3)])}})"
+    found = convert(small(body), "a.py")
+    assert [row.label for row in found.rows] == ["model.choice", "part_of_rate"]
+
+
+def test_a_word_that_is_read_twice_is_not_computed_in_one_place():
+    body = "n = {{choice([2, 4])}}\n    model.add(Dense(n))\n    model.add(Dense(n * 2))"
+    found = convert(small(body), "a.py")
+    assert "layers.Dense(n * 2)" in found.module
+    assert [row.label for row in found.rows] == ["n"]
+
+
 # Data and objective
 
 
@@ -910,11 +988,12 @@ def test_a_validation_split_decides_and_the_test_data_is_left_for_the_end():
 @pytest.mark.parametrize(
     ("end", "goal"),
     [
-        ("score, acc = model.evaluate(x_test, y_test)\n    return {'loss': -acc}", 'maximize="val_accuracy"'),
+        ("score, acc = model.evaluate(x_test, y_test)\n    return {'loss': -acc}", 'maximize="val_accuracy", keep="last"'),
+        ("model.load_weights('best.h5')\n    score, acc = model.evaluate(x_test, y_test)\n    return {'loss': -acc}", 'maximize="val_accuracy", )'),
         ("out = {'loss': 1 - np.amax(history.history['val_acc'])}\n    return out", 'maximize="val_accuracy"'),
         ("return {'loss': -history.history['val_accuracy'][-1]}", 'maximize="val_accuracy", keep="last"'),
-        ("score = model.evaluate(x_test, y_test)\n    return {'loss': score[0]}", 'minimize="val_loss"'),
-        ("return {'loss': min(history.history['val_loss'])}", 'minimize="val_loss"'),
+        ("score = model.evaluate(x_test, y_test)\n    return {'loss': score[0]}", 'minimize="val_loss", keep="last"'),
+        ("return {'loss': min(history.history['val_loss'])}", 'minimize="val_loss", )'),
         ("return {'loss': min(history.history['loss'])}", 'minimize="loss"'),
         ("h = history.history\n    acc = max(h['val_acc']) * -1\n    return dict(loss=acc)", 'maximize="val_accuracy"'),
         ("return {'loss': np.mean(model.predict(x_test))}", 'maximize="val_accuracy"'),
@@ -927,6 +1006,13 @@ def test_the_objective_is_followed_back(end, goal):
     assert goal in flat
     assert ("in a way of its own" in notes_of(found)) == ("predict" in end)
     assert ("searched for the worst" in notes_of(found)) == (end.endswith("['val_acc'][-1]}"))
+
+
+def test_evaluate_behind_the_return_of_the_best_weights_is_of_the_best_epoch():
+    end = "return {'loss': -model.evaluate(x_test, y_test)[1]}"
+    fit = FIT[:-1] + ", callbacks=[EarlyStopping(patience=2, restore_best_weights={})])"
+    last, best = (convert(small(fit=fit.format(x), end=end), "a.py") for x in (False, True))
+    assert 'keep="last"' in last.module and "keep=" not in best.module
 
 
 def test_a_searched_split_is_an_argument_of_the_data_function(folder):
@@ -1069,6 +1155,9 @@ def model(x_train, y_train, x_test, y_test):
     return {'loss': net.evaluate(x_test, y_test)}
 """
     module = convert(text, "a.py").module
+    one = text.replace("input=one, output=Dense(1)(both)", "inputs=[one], outputs=[Dense(1)(both)]")
+    one = one.replace("fit(x_train, y_train", "fit([x_train], [y_train]")
+    assert convert(one, "a.py").module == module
     assert "layers.Concatenate(axis=-1)([a, b])" in module
     assert "Input(shape=given.shape)" in module
     assert "Model(inputs=one, outputs=layers.Dense(1)(both))" in module
@@ -1113,7 +1202,18 @@ def test_what_is_not_python_is_refused_with_its_line():
     assert re.match(
         r"a\.py:3: not Python: .*Correct that line", refused("x = 1\n\ny = = {{choice([1])}}\n")
     )
-    assert "It is Python 2: write print(...)." in refused("print 'a'\n")
+    assert "y = = {{" not in refused("y = = {{choice([1])}}\n")
+    assert "?." not in refused("x = (1 2)\n")
+
+
+def test_every_print_of_python_2_is_told_at_once():
+    text = 'print \'a\'\ntext = """\nprint this\n"""  # print that\nif 1: print 3\nprint(\'b\')\nprint >>x, 1\n'
+    message = refused(text)
+    assert message == (
+        "a.py:1: not Python 3 but Python 2: print without brackets, on lines 1, 5, 7. "
+        "Write print(...) there and import again."
+    )
+    assert "on line 2. Write" in refused("\nprint 'a'\n")
 
 
 def test_a_template_that_is_not_closed_is_refused():
@@ -1155,6 +1255,76 @@ def test_a_data_function_that_returns_nothing_is_refused():
 
 def test_a_model_function_without_fit_is_refused():
     assert "model() does not call model.fit(...)" in refused(small(fit="history = 1"))
+
+
+@pytest.mark.parametrize("body", ["model.train_on_batch(x_train, y_train)", "train(model)"])
+def test_training_before_fit_is_refused(body):
+    text = small(
+        f"model.add(Dense({{{{choice([2, 3])}}}}))\n    for i in range(2):\n        {body}"
+    )
+    helper = "def train(model):\n    with tf.GradientTape() as tape:\n        pass\n\ndef data():"
+    message = refused(text.replace("def data():", helper))
+    name = "train_on_batch" if "batch" in body else "GradientTape"
+    assert f"model() trains by {name} before fit" in message
+    assert "Space(train=loop), see docs/dsl.md" in message
+
+
+def test_training_by_batches_alone_is_refused_with_what_to_write():
+    message = refused(small(fit="model.train_on_batch(x_train, y_train)"))
+    assert "does not call model.fit(...)" in message and "Space(train=loop)" in message
+
+
+def test_a_prediction_before_fit_is_told():
+    body = "model.add(Dense({{choice([2, 3])}}))\n    for i in range(2):\n        model.predict(x_train)"
+    found = convert(small(body), "a.py")
+    assert "17: model.predict() stands before fit: it runs whenever the model is built" in notes_of(
+        found
+    )
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        "history = cross_val_score(KerasClassifier(build_fn=f), x_train, y_train)",
+        "history = GridSearchCV(KerasClassifier(f), {}).fit(x_train, y_train)",
+        "clf = KerasClassifier(build_fn=f, epochs=2)\n    history = clf.fit(x_train, y_train)",
+    ],
+)
+def test_training_by_scikit_learn_is_refused_by_name(fit):
+    message = refused(small(fit=fit))
+    assert message.startswith("a.py:18: model() leaves the training to scikit-learn: ")
+    for name in re.findall("cross_val_score|GridSearchCV|KerasClassifier", fit):
+        assert f"{name} (line 18)" in message
+    assert "k-fold cross-validation: not yet" in message and "call model.fit(...) there" in message
+
+
+def test_what_changes_the_model_behind_fit_is_told():
+    fit = FIT + (
+        "\n    model.layers[0].trainable = False\n    model.compile('sgd', 'mse')"
+        "\n    model.train_on_batch(x_train, y_train)"
+    )
+    found = convert(small(fit=fit), "a.py")
+    notes = notes_of(found)
+    assert "19: model.layers[0].trainable = … behind fit is left out: write fit=[Fit(...)" in notes
+    assert "20: a second compile(), behind fit, is left out: write fit=[Fit(...), Fit(..." in notes
+    assert "21: train_on_batch behind fit is left out: write Space(train=loop)" in notes
+    assert "sgd" not in found.module
+
+
+def test_a_name_that_a_function_imports_is_imported_there_alone():
+    text = small().replace(
+        "def data():\n", "def data():\n    from csv import reader\n    reader([])\n"
+    )
+    assert convert(text, "a.py").module.count("import reader") == 1
+
+
+def test_a_long_signature_is_wrapped():
+    words = "\n    ".join(f"a_rather_long_name_{i} = {{{{uniform(0, 1)}}}}" for i in range(7))
+    adds = "".join(f"model.add(Dropout(a_rather_long_name_{i}));" for i in range(7))
+    found = convert(small(f"{words}\n    for i in range(2):\n        {adds}"), "a.py")
+    assert "def model(\n    a_rather_long_name_0,\n" in found.module
+    assert "    a_rather_long_name_6,\n):\n" in found.module
+    ast.parse(found.module)
 
 
 def test_a_fit_inside_a_loop_is_refused():

@@ -11,6 +11,7 @@ __all__ = [
     "FIRST",
     "KEYWORDS",
     "UNKNOWN",
+    "alone",
     "merged",
     "metric_name",
     "modernised",
@@ -186,11 +187,24 @@ def modernised(name: str, call: ast.Call, notes: Notes) -> bool:
             keyword.value = _words(keyword.arg, keyword.value)
             kept.append(keyword)
     call.keywords = kept
+    if name == "Model":
+        call.args[:2] = [alone(item) for item in call.args[:2]]
+        for keyword in call.keywords:
+            if keyword.arg in ("inputs", "outputs"):
+                keyword.value = alone(keyword.value)
     if name in KERNELS:
         _kernel(call, KERNELS[name])
     if name.startswith("optimizers."):
         _optimizer(name, call, notes)
     return ast.dump(call) != before
+
+
+def alone(node: ast.expr) -> ast.expr:
+    """What stands in a list of one, anything else itself: Keras 3 tells ``[x]`` from ``x``."""
+    match node:
+        case ast.List(elts=[item]) if not isinstance(item, ast.Starred):
+            return item
+    return node
 
 
 def _dropped(name: str, keyword: ast.keyword) -> bool:

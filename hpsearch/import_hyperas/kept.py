@@ -16,6 +16,7 @@ from .declared import Declared
 from .editing import Edited, dropped_statements
 from .marks import mark_of
 from .names import free
+from .printing import header
 from .reading import Fitting, Reading
 from .templates import drawn, int_of
 from .translate import Context, NotStraight, Translator, loads, stores, times_stored
@@ -169,12 +170,13 @@ class Kept:
         edited = Edited(self._context, model, self.translator)
         first = self.body[0] if self.body else model.body[self._fitting.at]
         indent = " " * first.col_offset
-        header = f"def {model.name}({', '.join(self.arguments)}):\n"
+        place = " " * model.col_offset
+        first_line = place + header(model.name, self.arguments, place)
         start, end = (
             self._context.source.start_of_line(model.lineno),
             end_of_header(self._context.source.text, self._context.source.span(model)[0]),
         )
-        edited.between(start, end, " " * model.col_offset + header + _indented(prelude, indent))
+        edited.between(start, end, first_line + _indented(prelude, indent))
         dropped = set(self._dropped)
         if ast.get_docstring(model) is not None and self.body:
             dropped.add(id(self.body[0]))

@@ -24,6 +24,7 @@ class Mark(TypedDict, total=False):
         word: the word that this name stands for, in a condition.
         chosen: this `match` picks one of several values, so that it may become a `choice`.
         rewritten: it is not as the file has it.
+        local: the name that the file gave this word.
         broken: it is printed on several lines.
         above: comments that stand above it.
     """
@@ -34,6 +35,7 @@ class Mark(TypedDict, total=False):
     word: ast.expr
     chosen: bool
     rewritten: bool
+    local: str
     broken: bool
     above: list[str]
 

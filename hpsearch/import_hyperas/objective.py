@@ -10,9 +10,10 @@ import ast
 from dataclasses import dataclass
 from typing import final
 
-from .arguments import metric_name
+from .arguments import alone, metric_name
 from .names import dotted
 from .reading import Fitting, Reading
+from .translate import calls_in
 from .words import number
 
 __all__ = ["Objective", "objective_of"]
@@ -24,6 +25,7 @@ LONG_NAMES = {
     "mean_squared_logarithmic_error": "msle",
 }
 LARGER = ("acc", "auc", "f1", "precision", "recall", "score", "r2", "mcc", "kappa", "dice")
+RELOADS = ("load_model", "load_weights", "set_weights")
 HIGHEST, LOWEST = ("max", "amax", "nanmax"), ("min", "amin", "nanmin")
 
 
@@ -35,7 +37,8 @@ class Objective:
     Attributes:
         metric: its name without ``val_``.
         maximize: whether larger is better.
-        last: whether the last epoch counts, else the best.
+        last: whether the last epoch counts, else the best: what `evaluate` gives is of the last
+            epoch, unless the weights of the best came back before.
         evaluated: what `evaluate` was called with, (x, y), where the value came from there.
         on_training: whether the value is of the training data.
     """
@@ -90,7 +93,25 @@ def objective_of(reading: Reading, fitting: Fitting, metrics: list[str]) -> Obje
             f"hyperas searched for the worst {metric}: it minimises what is returned",
             f"{'maximize' if maximize else 'minimize'} is written here",
         )
-    return Objective(metric, maximize, found.last, found.evaluated, not validated)
+    last = found.last or (bool(found.evaluated) and not _goes_back(reading, fitting))
+    return Objective(metric, maximize, last, found.evaluated, not validated)
+
+
+def _goes_back(reading: Reading, fitting: Fitting) -> bool:
+    """Whether the model had the weights of its best epoch again when `evaluate` was called."""
+    for call in calls_in(reading.model):
+        if any(
+            keyword.arg == "restore_best_weights"
+            and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+            for keyword in call.keywords
+        ):
+            return True
+    after = reading.model.body[fitting.at + 1 :]
+    return any(
+        isinstance(call.func, ast.Attribute) and call.func.attr in RELOADS
+        for node in after
+        for call in calls_in(node)
+    )
 
 
 def _returned_loss(model: ast.FunctionDef) -> tuple[ast.expr | None, int]:
@@ -202,7 +223,7 @@ class _Follow:
             return None
         named = {k.arg: k.value for k in node.keywords}
         data = [*node.args[:2], *(named[n] for n in ("x", "y") if n in named)]
-        return _Value(of=f"val_{names[at]}", evaluated=tuple(data))
+        return _Value(of=f"val_{names[at]}", evaluated=tuple(alone(item) for item in data))
 
     def _is_history(self, node: ast.expr, depth: int) -> bool:
         """Whether this is the dict of curves that `fit` returned."""

@@ -5,14 +5,25 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from collections.abc import Iterable
 
 from .marks import mark_of
 
-__all__ = ["expression", "in_quotes", "lines_of", "shown"]
+__all__ = ["expression", "header", "in_quotes", "lines_of", "shown"]
 
 WIDTH = 88
 PLACE = "    "
 TALL = {"broken", "above"}  # marks of what has several lines
+
+
+def header(name: str, arguments: Iterable[str], indent: str = "") -> str:
+    """The line, or lines, ``def name(arguments):``, the first without the indent."""
+    listed = list(arguments)
+    line = f"def {name}({', '.join(listed)}):\n"
+    if len(indent + line) <= WIDTH + 1:
+        return line
+    lines = "".join(f"{indent}{PLACE}{argument},\n" for argument in listed)
+    return f"def {name}(\n{lines}{indent}):\n"
 
 
 def shown(text: str) -> str:

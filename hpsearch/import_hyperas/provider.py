@@ -11,7 +11,7 @@ from .data import DataPart, Returned, returned
 from .editing import Edited, dropped_statements
 from .kept import Names, end_of_header, slice_for
 from .marks import is_ours
-from .printing import expression, lines_of
+from .printing import expression, header, lines_of
 from .reading import Reading
 from .templates import template_number
 from .translate import Context, Translator, loads, stores
@@ -118,9 +118,10 @@ def _whole(
     if arguments.found:
         source = context.source
         start = source.start_of_line(function.lineno)
-        header = f"def {function.name}({', '.join([*own, *arguments.found.values()])}):\n"
+        place = " " * function.col_offset
+        first = place + header(function.name, [*own, *arguments.found.values()], place)
         end = end_of_header(source.text, source.span(function)[0])
-        edited.between(start, end, " " * function.col_offset + header)
+        edited.between(start, end, first)
     text = f"@delayed\n{edited.text()}"
     call = arguments.call(reading.data_name, given)
     return Provider([text], call, numbers=list(arguments.found))
@@ -169,7 +170,8 @@ def _cached(
     unpack = f"{', '.join(names)}{',' if len(names) == 1 else ''} = {source}"
     arguments = _Arguments(reading)
     lines = [f"    {unpack}", *_prepared(context, part, statements, names, arguments)]
-    lines = ["@delayed", f"def prepared({', '.join(arguments.found.values())}):", *lines]
+    first = header("prepared", arguments.found.values()).rstrip()
+    lines = ["@delayed", first, *lines]
     texts.append("\n".join(lines) + "\n")
     return Provider(texts, arguments.call("prepared", []), unpack, list(arguments.found))
 

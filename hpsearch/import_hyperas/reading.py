@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import final
 
 from ..errors import SpaceError
-from .translate import Context, templates_in
+from .arguments import alone
+from .training import check_building, check_wrappers, note_phases
+from .translate import Context, calls_in, templates_in
 
-__all__ = ["Fitting", "Reading", "calls_in", "fitting_of", "read"]
+__all__ = ["Fitting", "Reading", "fitting_of", "read"]
 
 MINIMIZERS = {
     "minimize": "model data algo max_evals trials functions rseed",
@@ -113,11 +115,6 @@ def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
                 yield from _definitions(node.body)
 
 
-def calls_in(node: ast.AST) -> Iterator[ast.Call]:
-    """The calls inside a node, the outer before the inner."""
-    return (one for one in ast.walk(node) if isinstance(one, ast.Call))
-
-
 def _minimize(context: Context) -> tuple[ast.Call | None, str]:
     """The call of one of hyperas's functions that search, the first in the file."""
     found = []
@@ -199,6 +196,7 @@ def fitting_of(context: Context, model: Function) -> Fitting:
         for call in calls_in(statement)
         if (name := _fitted(model, call))
     ]
+    check_wrappers(context, model, [name for *_, name in fits])
     if not fits:
         raise SpaceError(
             f"{file}:{model.lineno}: {model.name}() does not call model.fit(...), which says what "
@@ -218,10 +216,22 @@ def fitting_of(context: Context, model: Function) -> Fitting:
             "one training at the level of the body. For cross-validation or restarts take one "
             "round of it."
         )
+    check_building(context, model, at)
+    note_phases(context, model.body[at + 1 :])
     assert isinstance(call.func, ast.Attribute)
-    arguments = _named(call, GENERATOR if call.func.attr == "fit_generator" else FIT)
-    arguments = {FIT_NAMES.get(key, key): value for key, value in arguments.items()}
-    return Fitting(call, call.func.attr, arguments, at, name)
+    return Fitting(call, call.func.attr, _arguments(call, call.func.attr), at, name)
+
+
+def _arguments(call: ast.Call, method: str) -> dict[str, ast.expr]:
+    """What `fit` is called with, by the names of Keras 3; an array in a list of one by itself."""
+    given = _named(call, GENERATOR if method == "fit_generator" else FIT)
+    arguments = {FIT_NAMES.get(key, key): value for key, value in given.items()}
+    arguments |= {key: alone(arguments[key]) for key in ("x", "y") if key in arguments}
+    pair = arguments.get("validation_data")
+    if isinstance(pair, ast.Tuple | ast.List):
+        made = type(pair)([alone(item) for item in pair.elts], ast.Load())
+        arguments["validation_data"] = ast.copy_location(made, pair)
+    return arguments
 
 
 def _fitted(model: Function, call: ast.Call) -> str:

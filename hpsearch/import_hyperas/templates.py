@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ __all__ = ["Source", "Template", "drawn", "int_of", "template_number", "with_cal
 
 CALL = "__template_{}__("
 CALLED = re.compile(r"__template_(\d+)__\Z")
+VALUES = (tokenize.NAME, tokenize.NUMBER, tokenize.STRING)
+STARTS = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
 LARGEST_INTEGER = 1_000  # bits; what is larger than a float has no place in a space
 
 
@@ -62,7 +65,7 @@ class Source:
             self.tree = ast.parse(self.text)
             _check_integers(self.tree)
         except (SyntaxError, ValueError) as error:
-            raise SpaceError(_not_python(name, error)) from None
+            raise SpaceError(_not_python(name, original, error)) from None
         self._starts = _line_starts(self.text)
         self._lines = self.text.split("\n")
         self.comments = {
@@ -172,12 +175,34 @@ def _line_starts(text: str) -> list[int]:
     return starts
 
 
-def _not_python(name: str, error: Exception) -> str:
+def _prints(text: str) -> list[int]:
+    """The lines with a statement ``print x`` of Python 2."""
+    try:
+        tokens = _tokens(text)
+    except SyntaxError:
+        return []
+    found, starts = [], True
+    for token, after in itertools.pairwise(tokens):
+        written = after.type in VALUES or after.string in (">>", "`")
+        if starts and written and token.string == "print":
+            found.append(token.start[0])
+        starts = token.type in STARTS or token.string in (":", ";")
+    return found
+
+
+def _not_python(name: str, original: str, error: Exception) -> str:
     line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
-    hint = ""
     if "print" in text:
-        hint = " It is Python 2: write print(...)."
+        lines = ", ".join(str(one) for one in _prints(original))
+        return (
+            f"{name}{line}: not Python 3 but Python 2: print without brackets, on "
+            f"{'lines' if ',' in lines else 'line'} {lines or line[1:]}. Write print(...) there "
+            "and import again."
+        )
+    hint = ""
     if isinstance(error, SyntaxError) and (error.text or "").lstrip()[:1] in ("%", "!"):
         hint = " Lines that begin with % or ! are for notebooks: leave them out."
-    return f"{name}{line}: not Python: {text}.{hint} Correct that line and import again."
+    return (
+        f"{name}{line}: not Python: {text.rstrip('.?!')}.{hint} Correct that line and import again."
+    )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import final
 
 from .declared import Local
+from .folding import folded, name_parts
 from .marks import is_ours, mark_of, marked
 from .names import WRITTEN, free
 
@@ -28,7 +29,8 @@ def tidy(locals_: Sequence[Local], root: ast.Call, taken: set[str]) -> tuple[lis
     kept = _used(list(locals_), root)
     kept, root = _in_place(kept, root)
     kept, root = _chosen(kept, root)
-    _name_words(kept, root)
+    root = _computed(kept, root)
+    name_parts([*(item.value for item in kept), root], _name_words(kept, root))
     return _renamed(kept, root, taken)
 
 
@@ -70,6 +72,8 @@ def _in_place(items: list[Local], root: ast.Call) -> tuple[list[Local], ast.Call
         if stays or _uses(item.name, later) != 1:
             position += 1
             continue
+        if "template" in mark_of(item.value):
+            marked(item.value, local=item.name)
         put = _Put(item.name, item.value)
         for other in items[position + 1 :]:
             other.value = put.visit(other.value)
@@ -138,8 +142,17 @@ class _Put(ast.NodeTransformer):
         return marked(self._value, above=above) if above else self._value
 
 
-def _name_words(items: list[Local], root: ast.Call) -> None:
-    """Give a name to the words that a condition reads or that stand in several places."""
+def _computed(items: list[Local], root: ast.Call) -> ast.Call:
+    """Do the arithmetic on words that a word can say."""
+    *values, made = folded([*(item.value for item in items), root])
+    for item, value in zip(items, values, strict=True):
+        item.value = value
+    assert isinstance(made, ast.Call), "a call of Space is no arithmetic"
+    return made
+
+
+def _name_words(items: list[Local], root: ast.Call) -> set[str]:
+    """Name the words that a condition reads or that stand in several places; return the names."""
     taken: set[str] = set()
     for position, item in enumerate(items):
         later = [other.value for other in items[position + 1 :]] + [root]
@@ -151,6 +164,7 @@ def _name_words(items: list[Local], root: ast.Call) -> None:
             name = free(item.name, taken)
             taken.add(name)
             word.keywords.append(ast.keyword("name", ast.Constant(name)))
+    return taken
 
 
 def _renamed(items: list[Local], root: ast.Call, taken: set[str]) -> tuple[list[Local], ast.Call]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar, final
 
 from .arguments import modernised
@@ -25,6 +25,7 @@ __all__ = [
     "Context",
     "NotStraight",
     "Translator",
+    "calls_in",
     "loads",
     "named_metrics",
     "stores",
@@ -298,6 +299,11 @@ def named_metrics(node: ast.expr) -> ast.expr:
         if isinstance(one, ast.Constant) and one.value == "acc":
             marked(one, rewritten=True).value = "accuracy"
     return made
+
+
+def calls_in(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls inside a node, the outer before the inner."""
+    return (one for one in ast.walk(node) if isinstance(one, ast.Call))
 
 
 def templates_in(node: ast.AST | list[ast.stmt]) -> list[int]:

@@ -10,7 +10,7 @@ from ..errors import SpaceError
 from .declared import Local
 from .editing import Edited
 from .marks import is_ours
-from .names import HOMES, is_old
+from .names import HOMES, Imports, is_old
 from .printing import expression, in_quotes, lines_of
 from .reading import Reading
 from .translate import Translator, loads, stores
@@ -114,6 +114,7 @@ def _free(text: str) -> set[str]:
             inner = stores(node.body) | {
                 one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)
             }
+            inner |= Imports(node).bound.keys()
         names |= loads(node) - inner
     return names
 
