@@ -65,10 +65,11 @@ def likelihoods(result: Any) -> dict[str, float]:
 
     x, y, x_test, y_test = standardised_digits()
     model = result.best.model()
+    guessed = model.predict(x_test, verbose=0)
     on = {
         "training and validation rows": nll(model.predict(x, verbose=0), y),
-        "test rows": nll(model.predict(x_test, verbose=0), y_test),
-        "test sample 42": nll(model.predict(x_test[42:43], verbose=0), y_test[42:43]),
+        "test rows": nll(guessed, y_test),
+        "test sample 42": nll(guessed[42:43], y_test[42:43]),
     }
     return tested(result) | {f"NLL, {rows}": value for rows, value in on.items()}
 
@@ -102,9 +103,9 @@ def precisions(result: Any) -> dict[str, float]:
     starts below it. The first 20 points are spread over the space, the others are suggested from
     what they taught.
     """
-    best = next(t for t in result.trials if t.number == result.best.number)
+    scores = scores_of_the_best(result)
     names = ("relative_error", "beta", "likeliest_beta")
-    found = {name.replace("_", " "): best.outcome.metrics[name] for name in names}
+    found = {name.replace("_", " "): scores[name] for name in names}
     first, others = result.trials[:SPREAD], result.trials[SPREAD:]
     for which, trials in (("the first 20 points", first), ("the others", others)):
         if others:
@@ -117,11 +118,14 @@ def precisions(result: Any) -> dict[str, float]:
 
 def errors(result: Any) -> dict[str, float]:
     """What is left of the squared error, and how many of the four points are right."""
+    scores = scores_of_the_best(result)
+    return {"squared error": scores["squared_error"], "points right": scores["right"]}
+
+
+def scores_of_the_best(result: Any) -> dict[str, float]:
+    """What the space's `evaluate` gave for the best trial."""
     best = next(t for t in result.trials if t.number == result.best.number)
-    return {
-        "squared error": best.outcome.metrics["squared_error"],
-        "points right": best.outcome.metrics["right"],
-    }
+    return dict(best.outcome.metrics)
 
 
 CLASSICS = (

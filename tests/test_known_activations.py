@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from printed_tables import LOGITS, PROBABILITIES
 
 from hpsearch import given
 from hpsearch.build import Builder
@@ -181,32 +182,12 @@ def test_softplus_with_a_large_beta_is_a_relu_without_overflow():
 
 # Softmax: what the notes on TensorFlow print for five rows of four logits.
 
-LOGITS = np.array(
-    [
-        [0.06, -0.31, -0.95, 0.39],
-        [0.92, -0.48, -0.08, 0.53],
-        [-0.5, 0.22, -0.18, 1.81],
-        [-0.49, -1.41, 0.09, -0.11],
-        [-0.73, 0.26, -1.63, -0.68],
-    ]
-)
-PRINTED = np.array(
-    [
-        [0.29019814, 0.20044982, 0.10569567, 0.40365637],
-        [0.43638904, 0.10761221, 0.16053855, 0.2954602],
-        [0.06893706, 0.14162659, 0.09493514, 0.69450122],
-        [0.21519991, 0.08576126, 0.38435531, 0.31468351],
-        [0.19420963, 0.52266365, 0.07895974, 0.20416697],
-    ]
-)
-
-
 SOFTMAX = {"layer": lambda: layer("softmax"), "name": lambda: dense("softmax", width=4)}
 
 
 @pytest.mark.parametrize("which", SOFTMAX)
 def test_softmax_is_the_printed_table_of_the_notes(which):
-    np.testing.assert_allclose(SOFTMAX[which]()(LOGITS), PRINTED, rtol=0, atol=5.1e-9)
+    np.testing.assert_allclose(SOFTMAX[which]()(LOGITS), PROBABILITIES, rtol=0, atol=5.1e-9)
 
 
 @pytest.mark.parametrize("which", SOFTMAX)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from printed_tables import LOGITS, PROBABILITIES
 
 from hpsearch import choice, given
 from hpsearch.build import Builder
@@ -187,24 +188,6 @@ def test_cross_entropy_of_the_first_class_is_as_printed(guess, printed, one_hot)
     assert float(loss(truth, np.array([guess]))) == pytest.approx(printed, abs=5.1e-6)
 
 
-LOGITS = np.array(
-    [
-        [0.06, -0.31, -0.95, 0.39],
-        [0.92, -0.48, -0.08, 0.53],
-        [-0.5, 0.22, -0.18, 1.81],
-        [-0.49, -1.41, 0.09, -0.11],
-        [-0.73, 0.26, -1.63, -0.68],
-    ]
-)
-TABLE = np.array(
-    [
-        [0.29019814, 0.20044982, 0.10569567, 0.40365637],
-        [0.43638904, 0.10761221, 0.16053855, 0.2954602],
-        [0.06893706, 0.14162659, 0.09493514, 0.69450122],
-        [0.21519991, 0.08576126, 0.38435531, 0.31468351],
-        [0.19420963, 0.52266365, 0.07895974, 0.20416697],
-    ]
-)
 EXPECTED = np.array([3, 1, 2, 0, 3])
 PRINTED = (0.90719134, 2.22922115, 2.35456137, 1.53618786, 1.58881713)
 
@@ -214,7 +197,7 @@ PRINTED = (0.90719134, 2.22922115, 2.35456137, 1.53618786, 1.58881713)
 def test_the_five_cross_entropies_of_the_notes_are_as_printed(one_hot, from_logits):
     piece = class_loss(from_logits=from_logits, one_hot=one_hot)
     loss = smoothed_or_not(piece, 0) if one_hot else made(piece)
-    guess = LOGITS if from_logits else TABLE
+    guess = LOGITS if from_logits else PROBABILITIES
     truth = np.eye(4)[EXPECTED] if one_hot else EXPECTED
     each = [float(loss(truth[i : i + 1], guess[i : i + 1])) for i in range(5)]
     # The probabilities are printed to eight digits, so their logarithms are off by up to 6e-8.

@@ -82,30 +82,26 @@ def measured():
     return {one["space"]: one for one in content["spaces"]}
 
 
-def figures(runs, name):
-    return script.median(runs, name)
-
-
 @pytest.mark.parametrize("classic", script.CLASSICS, ids=lambda classic: classic.space)
 def test_the_figure_of_a_space_reaches_its_reference(classic):
     one = measured()[classic.space]
     assert one["trials"] == classic.trials and len(one["runs"]) >= 3
     first = next(iter(one["runs"][0]["figures"]))
-    found = figures(one["runs"], first)
+    found = script.median(one["runs"], first)
     if classic.reference is not None:
         assert found <= classic.reference if classic.smaller else found >= classic.reference
 
 
 def test_the_search_does_better_than_the_network_it_starts_from():
     one = measured()["mnist_softmax"]
-    found, fixed = (figures(one[runs], "test accuracy") for runs in ("runs", "baseline"))
+    found, fixed = (script.median(one[runs], "test accuracy") for runs in ("runs", "baseline"))
     assert found > fixed >= one["reference"]
 
 
 def test_the_search_leaves_the_region_where_trials_fail():
     one = measured()["gaussian_precision:wide"]["runs"]
-    early = figures(one, "not clipped, share of the first 20 points")
-    late = figures(one, "not clipped, share of the others")
+    early = script.median(one, "not clipped, share of the first 20 points")
+    late = script.median(one, "not clipped, share of the others")
     assert late < early / 2
 
 
