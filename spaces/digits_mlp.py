@@ -47,3 +47,4 @@ space = Space(
 )
 
 long = replace(space, fit=replace(space.fit, epochs=50), keep="last")
+"""The same for 50 epochs, judged after the last: does it overfit?"""

@@ -68,4 +68,6 @@ def learning_the_precision(sigma):
 
 space = learning_the_precision(1 / math.sqrt(5))
 wide = learning_the_precision(1000.0)
+"""σ = 1000: most points without clipping diverge, and the search leaves them."""
 narrow = learning_the_precision(0.0001)
+"""σ = 0.0001: β is to become 10⁸, a slow descent that no point finishes."""

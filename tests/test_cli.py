@@ -22,6 +22,7 @@ import pytest
 
 from hpsearch.cli import main
 from hpsearch.cli.main import COMMANDS
+from hpsearch.space import load
 from hpsearch.store import Store
 
 TINY = """
@@ -356,6 +357,7 @@ def test_new_writes_a_space_that_runs(hpsearch: Callable[..., Ended]) -> None:
 
 
 def test_new_copies_a_ready_space(hpsearch: Callable[..., Ended], tmp_path: Path) -> None:
+    assert hpsearch("new", "long.py", "--from", "digits_mlp:long").code == 0
     assert hpsearch("new", "mine.py", "--from", "moons").code == 0
     ready = Path(__file__).parent.parent / "spaces" / "moons.py"
     assert (tmp_path / "mine.py").read_text() == ready.read_text()
@@ -387,6 +389,19 @@ def test_a_baseline_that_nothing_has_beaten_is_said_to_be_the_best(
 def test_spaces_lists_the_ready_ones(hpsearch: Callable[..., Ended]) -> None:
     ended = hpsearch("spaces")
     assert "digits_mlp" in ended.out and "mnist_mlp" in ended.out
+    others = re.findall(r"^(\w+:\w+) +\S", ended.out, re.MULTILINE)
+    assert others == ["digits_mlp:long", "gaussian_precision:wide", "gaussian_precision:narrow"]
+    assert all(load(other).space for other in others)
+
+
+def test_conditions_on_a_named_word_show_its_name(
+    hpsearch: Callable[..., Ended], tmp_path: Path
+) -> None:
+    text = TINY.replace("maybe(", "when(choice(['three', 'four'], name='how_many') == 'four', ")
+    text = re.sub(r"    baselines=.*\n", "", text).replace("maybe,", "when,")
+    (tmp_path / "tiny.py").write_text(text)
+    ended = hpsearch("check", "tiny.py")
+    assert "if (how_many == 'four')" in ended.out, ended.err
 
 
 def test_no_trial_that_succeeds_is_exit_code_3(

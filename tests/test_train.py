@@ -532,6 +532,63 @@ def test_the_metric_that_is_searched_for_is_added_to_those_of_the_space() -> Non
     assert with_metric(None, declared(maximize="auc", evaluate=print)) is None
 
 
+# Names of what has none
+
+
+def test_metrics_without_a_name_have_one_name_in_all_trials_and_phases() -> None:
+    space = declared(
+        data=Data((X, Y.astype("float32")), validation=0.25),
+        model=Sequential([layers.Dense(1, activation="sigmoid")]),
+        loss="binary_crossentropy",
+        metrics=[metrics.AUC()],
+        maximize="val_auc",
+        fit=[Fit(epochs=1), Fit(epochs=1, optimizer=optimizers.SGD(0.1))],
+    )
+    engine = KerasEngine(space, 3)
+    for _ in range(2):
+        for epoch in run(space, engine=engine).history:
+            assert set(epoch) == {"loss", "auc", "val_loss", "val_auc"}
+
+
+def test_outputs_without_a_name_have_one_name_in_all_trials() -> None:
+    def two_outputs() -> Any:
+        inputs = keras.Input((4,))
+        ends = [keras.layers.Dense(2, activation="softmax")(inputs) for _ in range(2)]
+        return keras.Model(inputs, ends)
+
+    space = declared(
+        data=Data((X, (Y, Y)), validation=0.25),
+        model=delayed(two_outputs)(),
+        loss=[CLASSIFY, CLASSIFY],
+        metrics=[["accuracy"], ["accuracy"]],
+    )
+    engine = KerasEngine(space, 3)
+    names = [set(run(space, engine=engine).metrics) for _ in range(2)]
+    assert names[0] == names[1]
+    assert sum(name.startswith("val_dense_") for name in names[0]) >= 2
+
+
+def test_layers_made_with_the_data_may_stand_beside_new_ones() -> None:
+    made: list[Any] = []
+
+    def provided() -> Any:
+        made.append(keras.layers.Normalization())
+        made[0].adapt(X)
+        return Data((X, Y), validation=0.25)
+
+    def with_both() -> Any:
+        inputs = keras.Input((4,))
+        inner = keras.layers.Normalization(mean=0.0, variance=1.0)(made[0](inputs))
+        return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(inner))
+
+    space = declared(data=delayed(provided)(), model=delayed(with_both)())
+    engine = KerasEngine(space, 3)
+    for _ in range(2):
+        outcome = run(space, engine=engine)
+        assert outcome.status is Status.OK, outcome.error
+    assert len(made) == 1
+
+
 # Failures are outcomes
 
 

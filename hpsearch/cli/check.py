@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..errors import SpaceError
-from .main import only_json, start_keras
+from .main import only_json, start_keras, waiting
 from .run import PLACE
 
 __all__ = ["check_command"]
@@ -32,8 +32,9 @@ def check_command(space: str, folder: Path, as_json: bool) -> None:
     trial would report the metric that is searched for.
     """
     with only_json(as_json) as out:
-        start_keras(folder)
-        loaded, found = _surveyed(space)
+        with waiting(f"Building models of {space}"):
+            start_keras(folder)
+            loaded, found = _surveyed(space)
         if as_json:
             out(json.dumps(_as_json(loaded, found)))
         else:

@@ -142,6 +142,15 @@ def only_json(wanted: bool) -> Iterator[Any]:
         os.close(out)
 
 
+@contextlib.contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Show that something takes seconds, on a terminal only."""
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False).status(f"{text} …"):
+        yield
+
+
 def start_keras(folder: Path) -> None:
     """Import Keras with its backend's start-up lines in ``mlruns/startup.log``."""
     from ..train.startup import import_keras

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -46,13 +48,26 @@ def spaces_command() -> None:
 
     rows = []
     for name, path in ready_spaces().items():
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        text = ast.get_docstring(tree) or ""
         rows.append([name, text.splitlines()[0] if text else ""])
+        rows += [[f"{name}:{other}", f"  {about}"] for other, about in _others(tree)]
     print_table(["space", "about"], rows)
     folders = sorted({str(path.parent) for path in ready_spaces().values()})
     click.echo(
         f"\nTheir files are in {', '.join(folders)}; `hpsearch new mine.py --from NAME` copies one."
     )
+
+
+def _others(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The other spaces of a file: they have their text below them, as no other variable there has."""
+    for node, after in itertools.pairwise(tree.body):
+        match node, after:
+            case (
+                ast.Assign(targets=[ast.Name(name)]),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ) if name != "space":
+                yield name, text
 
 
 @click.command(
@@ -86,6 +101,7 @@ def _text_of(ready: str) -> str:
     from ..space import ready_spaces
 
     spaces = ready_spaces()
+    ready = ready.partition(":")[0]  # the other spaces of a file come with it
     if ready not in spaces:
         raise SpaceError(f"There is no ready space {ready!r}. {nearest(ready, spaces)}")
     return spaces[ready].read_text(encoding="utf-8")

@@ -380,5 +380,7 @@ def _written(sign: str, items: tuple[Any, ...]) -> str:
 
 
 def _brief(item: Any) -> str:
-    """A tensor is made of all that is before it: written out, a deep model would never end."""
-    return "…" if getattr(item, "tensor", False) else repr(item)
+    """An operand: a named word by its name, and no tensor, which is made of all that is before it."""
+    if getattr(item, "tensor", False):
+        return "…"
+    return getattr(item, "name", None) or repr(item)

@@ -18,6 +18,7 @@ from ..errors import BuildError, HpsearchError
 from ..space import Space
 from ..trial import Job, Outcome, Report, Status, Task, finite
 from .compiling import compile_again, with_metric
+from .names import Names
 from .progress import Progress, keras_callback
 
 __all__ = ["KerasEngine", "ensure_built", "failure", "sample_of", "set_seeds"]
@@ -44,6 +45,7 @@ class KerasEngine:
     def __init__(self, space: Space, study_seed: int) -> None:
         self._space, self._study_seed = space, study_seed
         self._memory = Memory()
+        self._names = Names()
 
     def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
         """Run the jobs of a task one after another; `report` returns True to end one early."""
@@ -79,9 +81,7 @@ class KerasEngine:
     def _train(
         self, made: Construction, task: Task, job: Job, report: Callable[[Report], bool]
     ) -> Outcome:
-        parts = made.parts
-        set_seeds(job.seed)
-        model = made.model()
+        model, parts = self._model(made, job)
         if task.limits.max_params is not None:
             ensure_built(model, parts)
             if (size := model.count_params()) > task.limits.max_params:
@@ -104,13 +104,22 @@ class KerasEngine:
             self._fit(model, made, progress)
         return self._ended(model, made, task, job, progress)
 
+    def _model(self, made: Construction, job: Job) -> tuple[Any, Parts]:
+        """The model of a trial, uncompiled, its unnamed layers named as in every other trial."""
+        self._names.restore()
+        parts = made.parts
+        self._names.keep()  # the data may have made layers, which are kept with it
+        set_seeds(job.seed)
+        return made.model(), parts
+
     def _compile(self, model: Any, made: Construction) -> None:
-        arguments = made.compile_arguments()
-        if not arguments and model.compiled:
-            return  # its function compiled it
-        if not arguments and self._space.train is not None:
-            return  # a loop of one's own may need no loss
-        model.compile(**self._with_metric(arguments))
+        with self._names.compiling():
+            arguments = made.compile_arguments()
+            if not arguments and model.compiled:
+                return  # its function compiled it
+            if not arguments and self._space.train is not None:
+                return  # a loop of one's own may need no loss
+            model.compile(**self._with_metric(arguments))
 
     def _fit(self, model: Any, made: Construction, progress: Progress) -> None:
         parts = made.parts
@@ -146,11 +155,11 @@ class KerasEngine:
         """Compile for a phase: what it does not give is as in the space, but new."""
         given = {name: getattr(phase, name) for name in ("optimizer", "loss")}
         changes = {name: value for name, value in given.items() if value is not None}
-        arguments = made.compile_arguments()
-        if arguments:
-            model.compile(**self._with_metric(arguments | changes))
-        else:
-            compile_again(model, **changes)  # as its function compiled it
+        with self._names.compiling():
+            if arguments := made.compile_arguments():
+                model.compile(**self._with_metric(arguments | changes))
+            else:
+                compile_again(model, **changes)  # as its function compiled it
 
     def _with_metric(self, arguments: dict[str, Any]) -> dict[str, Any]:
         metrics = with_metric(arguments.get("metrics"), self._space)
@@ -233,9 +242,7 @@ class KerasEngine:
         return self._restored(made, job, weights, compiled=compiled)
 
     def _restored(self, made: Construction, job: Job, weights: str, *, compiled: bool) -> Any:
-        parts = made.parts
-        set_seeds(job.seed)
-        model = made.model()
+        model, parts = self._model(made, job)
         ensure_built(model, parts)
         model.load_weights(weights)
         if compiled:
@@ -251,9 +258,7 @@ class KerasEngine:
     def compiled(self, job: Job) -> tuple[Any, Construction]:
         """The untrained, compiled model of a trial, and what it was made from."""
         made = self.construction(job)
-        parts = made.parts
-        set_seeds(job.seed)
-        model = made.model()
+        model, parts = self._model(made, job)
         ensure_built(model, parts)
         self._compile(model, made)
         return model, made
