@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 __all__ = [
     "Algorithm",
+    "Engine",
     "Event",
     "Executor",
     "Job",
@@ -31,6 +32,9 @@ __all__ = [
     "Value",
     "finite",
     "from_json",
+    "outcome_of",
+    "report_of",
+    "task_of",
     "to_json",
 ]
 
@@ -86,10 +90,14 @@ class Limits:
         deadline: seconds from now after which the trial is cancelled at its next report, unless
             that ends its last epoch (the study's ``--timeout``; docs/decisions/005).
         max_params: most parameters (weights) a model may have before it is rejected.
+        seconds: how long the trial may train, its data being ready, before it is killed.
+        memory: most bytes of memory that the trial's processes may hold together.
     """
 
     deadline: float | None = None
     max_params: int | None = None
+    seconds: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +243,16 @@ class Algorithm(Protocol):
         """Return the point for trial `number` of the study seeded with `seed`, None if none is left."""
 
 
+class Engine(Protocol):
+    """Trains the jobs of a task: `train.KerasEngine`, or an objective of the user's own."""
+
+    def prepare(self, task: Task) -> None:
+        """Make what is kept from task to task, such as the data. Raises nothing: `run` will."""
+
+    def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
+        """Run a task to its end; `report` returns True where a trial is to end with its epoch."""
+
+
 class Executor(Protocol):
     """Runs tasks somewhere. Events are delivered from inside `poll`, in the caller's thread."""
 
@@ -248,9 +266,9 @@ class Executor(Protocol):
         """Hand every event that comes within `timeout` seconds to `deliver`; return after the first outcome."""
 
     def stop(self, key: Key, *, now: bool) -> None:
-        """End a trial: cancelled at its next report, or (`now`) killed.
+        """End a trial: cancelled at the end of its epoch, or (`now`) killed.
 
-        A trial whose next report ends its last epoch is whole, and ends as if not stopped.
+        A trial in its last epoch ends as if not stopped.
         """
 
     def close(self, *, now: bool) -> None:
@@ -260,6 +278,23 @@ class Executor(Protocol):
 def finite(number: float | None) -> bool:
     """Whether this is a number that can be compared: not None, NaN or infinite."""
     return number is not None and math.isfinite(number)
+
+
+def outcome_of(fields: Mapping[str, Any]) -> Outcome:
+    """An outcome from its fields as JSON has them."""
+    key, status = Key(**fields["key"]), Status(fields["status"])
+    return Outcome(**{**fields, "key": key, "status": status, "history": tuple(fields["history"])})
+
+
+def report_of(fields: Mapping[str, Any]) -> Report:
+    """A report from its fields as JSON has them."""
+    return Report(**{**fields, "key": Key(**fields["key"])})
+
+
+def task_of(fields: Mapping[str, Any]) -> Task:
+    """A task from its fields as JSON has them."""
+    jobs = tuple(Job(**{**job, "key": Key(**job["key"])}) for job in fields["jobs"])
+    return Task(**{**fields, "jobs": jobs, "limits": Limits(**fields["limits"])})
 
 
 def to_json(item: Any) -> str:

@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded by anything
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("HPSEARCH_WORKERS", "0")  # of the command line: test_workers has its own
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ OWNERS = {
     "rich": {"cli"},
     "plotly": {"report"},
     "cloudpickle": {"study"},
+    "psutil": {"execute"},
+    "threadpoolctl": {"execute"},
     "numpy": {
         *("suggest", "build", "train", "preflight", "record", "study"),
         *("plain_keras", "predict", "cli"),
@@ -62,8 +64,18 @@ OWNERS = {
 }
 """Library outside: the parts that may import it. Any other library is nobody's."""
 
-LATE = ("keras", "tensorflow", "mlflow", "click", "rich", "cloudpickle")
-HEAVY = ("keras", "tensorflow", "mlflow", "hyperopt", "pandas", "scipy", "numpy", "sklearn")
+LATE = ("keras", "tensorflow", "mlflow", "click", "rich", "cloudpickle", "threadpoolctl")
+HEAVY = (
+    "keras",
+    "tensorflow",
+    "mlflow",
+    "hyperopt",
+    "pandas",
+    "scipy",
+    "numpy",
+    "sklearn",
+    "psutil",
+)
 
 
 def modules() -> dict[str, Path]:

@@ -700,11 +700,18 @@ def test_a_trial_past_its_deadline_ends_at_its_next_report() -> None:
     assert outcome.error == "stopped at a report"
 
 
-def test_a_trial_that_is_told_to_stop_ends_there_with_what_it_has() -> None:
-    outcome = run(declared(fit=Fit(epochs=50)), report=lambda e: e.epoch == 1 and e.fraction < 1)
+def test_a_trial_that_is_told_to_stop_ends_its_epoch_and_has_what_came_of_it() -> None:
+    told: list[float] = []
+
+    def within_the_second(event: Report) -> bool:
+        told.append(event.epoch + event.fraction)
+        return event.epoch == 1 and event.fraction < 1
+
+    outcome = run(declared(fit=Fit(epochs=50)), report=within_the_second)
     assert outcome.status is Status.CANCELLED
-    assert len(outcome.history) == 1
-    assert outcome.metrics == outcome.history[0]
+    assert told[-1] == 2
+    assert len(outcome.history) == 2
+    assert outcome.metrics == outcome.history[outcome.epoch or 0]
 
 
 def test_a_trial_that_is_told_to_stop_at_its_last_report_is_whole() -> None:

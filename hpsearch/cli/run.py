@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -30,6 +31,15 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
     try:
         return None if value is None else seconds_of(value)
+    except StudyError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _memory(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    from ..study.options import bytes_of
+
+    try:
+        return None if value is None else bytes_of(value)
     except StudyError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -70,6 +80,13 @@ BUDGET = [
     click.option("--max-evals", hidden=True, callback=_other_name("max-trials"), expose_value=False),
     click.option("--n-trials", hidden=True, callback=_other_name("max-trials"), expose_value=False),
 ]  # fmt: skip
+WORKERS = [
+    click.option("-w", "--workers", type=click.IntRange(0), envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
+    click.option("--gpus-per-trial", type=float, metavar="G", help="A whole number, or a part of a GPU such as 0.5; 0 for none. [default: 1 where there are any]"),
+    click.option("--trial-timeout", callback=_duration, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed."),
+    click.option("--trial-memory", callback=_memory, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB (Keras itself takes about 0.7)."),
+    click.option("--start-method", type=click.Choice(["forkserver", "spawn"]), help="How worker processes start. [default: forkserver]"),
+]  # fmt: skip
 PLACE = [
     click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("mlruns"), show_default=True, help="Where studies and the default MLflow store live."),
     click.option("--tracking-uri", metavar="URI", help="MLflow's store. [default: MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db]"),
@@ -90,12 +107,13 @@ def _with(options: list[Any]) -> Callable[[Any], Any]:
     epilog="""\b
 Examples:
   hpsearch run digits_mlp --max-trials 20 --seed 1
-  hpsearch run my_space.py --timeout 2h --algo random
+  hpsearch run my_space.py --timeout 2h --workers 4 --trial-timeout 10m
   hpsearch run my_space.py --fix model.dense.units=64 --enqueue '{"optimizer": "adam"}'
   hpsearch run my_space.py --study tonight --resume --json > result.json""",
 )
 @click.argument("space")
 @_with(BUDGET)
+@_with(WORKERS)
 @click.option("--seed", type=int, metavar="N", help="Makes a sequential search repeatable.")
 @click.option(
     "--algo", metavar="NAME", help="auto, tpe, random, anneal, qmc or grid. [default: auto]"
@@ -149,6 +167,7 @@ Examples:
 )
 @click.argument("study", required=False)
 @_with(BUDGET)
+@_with(WORKERS)
 @_with(PLACE)
 def resume_command(
     study: str | None, as_json: bool, folder: Path, tracking_uri: str | None, **given: Any
@@ -195,14 +214,17 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
     from .progress import watcher
 
     # What was not given is left out: on resume the record knows it.
-    options = options_from({k: v for k, v in given.items() if v not in (None, [], {})})
+    workers = given.pop("workers", None)
+    known = {k: v for k, v in given.items() if v not in (None, [], {})}
+    options = options_from({**known, "workers": workers})
     find(target)  # before Keras is imported, which takes seconds
     make_folder(options.folder)
+    plan = _workers(options)
     start_keras(options.folder)
     problem = problem_of(target)
     watch = watcher()
     command = shlex.join(["hpsearch", *sys.argv[1:]])
-    with Session(problem, options, watch, command=command) as session:
+    with Session(problem, options, watch, command=command, plan=plan) as session:
         _announce(session, watch)
         try:
             result = session.run()
@@ -222,14 +244,29 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
         raise click.exceptions.Exit(NO_SUCCESS)
 
 
+def _workers(options: Any) -> Any:
+    """The workers of a search, None for none. Their fork server imports Keras while we do."""
+    from ..execute.plan import plan
+    from ..execute.process import start_server
+
+    if options.workers == 0:
+        return None
+    settled = plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
+    if settled.method == "forkserver":
+        start_server(options.folder / "startup.log", keras=True)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the GPUs are the workers'
+    return settled
+
+
 def _announce(session: Any, watch: Any) -> None:
     from .texts import counted
 
     options, count = session.options, len(session.problem.parameters)
     budget = counted(options.total, "trial") if options.total else "until its budget is used up"
+    workers = f", {session.plan.in_words()}" if session.plan else ""
     watch.note(
         f"Study {session.store.name}: {counted(count, 'parameter')}, {session.problem.direction} "
-        f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}."
+        f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}{workers}."
     )
     if options.algo == "auto":
         watch.note(

@@ -1,7 +1,10 @@
-"""Where trials run: behind one protocol, `hpsearch.trial.Executor`."""
+"""Where trials run: in the caller's process (`Inline`), or in worker processes (`workers.Workers`).
+
+Only what is light is imported here: the parts for processes are imported where they are used.
+"""
 
 from __future__ import annotations
 
-from .inline import Engine, Inline
+from .inline import Inline
 
-__all__ = ["Engine", "Inline"]
+__all__ = ["Inline"]

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, final
+from typing import final
 
-from ..trial import Event, Key, Outcome, Report, Task
+from ..trial import Engine, Event, Key, Report, Task
 
-__all__ = ["Engine", "Inline"]
-
-
-class Engine(Protocol):
-    """Trains the jobs of a task; `train.KerasEngine`, or an objective of the user's own."""
-
-    def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
-        """Run a task to its end; `report` returns True where a trial is to end early."""
+__all__ = ["Inline"]
 
 
 @final

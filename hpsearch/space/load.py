@@ -42,15 +42,18 @@ class Loaded:
     source: str
 
 
-def load(target: str) -> Loaded:
+def load(target: str, source: str | None = None) -> Loaded:
     """Load the space that `target` names: ``digits_mlp``, ``my/space.py`` or ``space.py:other``.
+
+    Args:
+        source: the text of the file as it was read before, which it may have no longer.
 
     Raises:
         SpaceError: if there is no such file or ready space, it is not Python, raises, or has no
             variable ``space`` that is a `Space`.
     """
     path, variable = find(target)
-    source = _read(path)
+    source = _read(path) if source is None else source
     module = _run(path, source)
     space = _space_in(module, variable or "space", path)
     again = f"{path}:{variable}" if variable else str(path)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import StudyError, nearest
-from ..trial import Key, Outcome, Status, Trial, finite, from_json, to_json
+from ..trial import Outcome, Status, Trial, finite, from_json, outcome_of, to_json
 from .database import Database
 from .passwords import without_passwords
 
@@ -317,12 +317,6 @@ def _post(connection: sqlite3.Connection, kind: str, number: int, attempt: int) 
 def _trial(row: tuple[Any, ...]) -> Trial:
     number, attempt, status, started, ended, source, name, seed, point, outcome = row
     trial = Trial(number, from_json(point), seed, started, attempt, source, name, ended)
-    return trial if status == Status.RUNNING else replace(trial, outcome=_outcome(outcome))
-
-
-def _outcome(text: str) -> Outcome:
-    fields = from_json(text)
-    fields["key"] = Key(**fields["key"])
-    fields["status"] = Status(fields["status"])
-    fields["history"] = tuple(fields["history"])
-    return Outcome(**fields)
+    if status == Status.RUNNING:
+        return trial
+    return replace(trial, outcome=outcome_of(from_json(outcome)))

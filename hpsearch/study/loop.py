@@ -39,6 +39,9 @@ from .watch import Watcher
 
 __all__ = ["Driver", "held_back", "model_file", "seed_of"]
 
+MOST_ATTEMPTS = 3  # at a trial whose worker is lost before it trained
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @final
 class Driver:
@@ -149,21 +152,21 @@ class Driver:
 
     def _step(self) -> bool:
         """Submit what can start, wait for what ends; False when the search is over."""
+        if not self._running:
+            self._over()
         while self.ended_by is None and self._executor.free() > 0:
             trial = self._next()
             if trial is None:
                 break
             self._start(trial)
-        if not self._running:
+        if self.ended_by is not None and not self._running:
             return False
         self._executor.poll(1.0, self._deliver)
         return True
 
     def _next(self) -> Trial | None:
         """The next trial to start, None if there is none now."""
-        if self.ended_by is None:
-            self.ended_by = self._over()
-        if self.ended_by is not None:
+        if self._over():
             return None
         again = self._interrupted_trial()
         if again is not None:
@@ -176,18 +179,30 @@ class Driver:
             self.ended_by, self._error = str(error), error
             return None
         if point is None:
-            self.ended_by = "the space is used up"
+            self._end_by("the space is used up")
             return None
         seed = seed_of(self._seed, number)
         return Trial(number, point, seed, time.time(), source=source, name=name)
 
-    def _over(self) -> str | None:
-        """Why the search is over, None if it is not."""
+    def _over(self) -> bool:
+        """Whether no trial may start now; notes why once the search is over."""
+        if self.ended_by is not None:
+            return True
+        owed = [number for number, trial in self.trials.items() if _is_owed(trial)]
+        ended = {number: t for number, t in self.trials.items() if number not in owed}
         try:
-            return self._budget.over(self.trials, len(self._running))
+            reason = self._budget.over(ended, len(self._running))
         except SearchStopped as error:
-            self._error = error
-            return str(error)
+            self.ended_by, self._error = str(error), error
+            return True
+        if reason is not None:
+            self._end_by(reason)
+        return reason is not None
+
+    def _end_by(self, reason: str) -> None:
+        """The search is over, unless what still runs has to run again or is not counted."""
+        if not self._running:
+            self.ended_by = reason
 
     def _proposed(
         self, number: int, history: list[Observation], pending: list[Observation]
@@ -212,8 +227,7 @@ class Driver:
         """A trial of an earlier run that did not end: it runs again with the same point and seed."""
         busy = {key.number for key in self._running}
         for trial in self.trials.values():
-            unfinished = trial.status in (Status.RUNNING, Status.CANCELLED)
-            if unfinished and trial.number not in busy:
+            if _is_owed(trial) and trial.number not in busy:
                 return Trial(
                     trial.number,
                     trial.point,
@@ -238,6 +252,8 @@ class Driver:
         limits = Limits(
             deadline=self._budget.time_left(),
             max_params=None if space is None else space.max_params,
+            seconds=self._options.trial_timeout,
+            memory=self._options.trial_memory,
         )
         keep = space is not None and self._options.keep_models > 0
         return Task(
@@ -266,7 +282,7 @@ class Driver:
             return
         self.trials[ended.number] = ended
         if outcome.status is Status.CANCELLED and not self.interrupted:
-            self.ended_by = self._over() or "the time is used up"
+            self.ended_by = self.ended_by or "the time is used up"
         self._keep_best()
         self._watcher.ended(ended)
 
@@ -288,12 +304,11 @@ class Driver:
     # What algorithms learn.
 
     def _history(self) -> list[Observation]:
-        """Ended trials in order; a failure teaches, an interrupted trial will run again."""
-        skip = (Status.RUNNING, Status.CANCELLED)
+        """Ended trials in order; a failure teaches, one that runs or will run again does not yet."""
         return [
             Observation(t.number, t.point, self._problem.loss(t.value), t.source)
             for _, t in sorted(self.trials.items())
-            if t.status not in skip
+            if not _is_owed(t)
         ]
 
     def _pending(self) -> list[Observation]:
@@ -323,25 +338,26 @@ class Driver:
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C ends trials at their next report, the second now."""
+        """The first Ctrl-C lets trials end their epoch; the second, SIGTERM and SIGHUP end now."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        before = {number: signal.signal(number, self._on_signal) for number in ENDING}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    def _on_interrupt(self, signum: int, frame: Any) -> None:
-        if self.interrupted:
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        if self.interrupted or signum != signal.SIGINT:
+            self.ended_by = "interrupted"
             raise KeyboardInterrupt
         self.interrupted, self.ended_by = True, "interrupted"
         for key in list(self._running):
             self._executor.stop(key, now=False)
-        self._watcher.note(
-            "Interrupted: the running trial ends at its next report. Again to end now."
-        )
+        which = "The running trial ends" if len(self._running) < 2 else "Running trials end"
+        self._watcher.note(f"Interrupted. {which} after this epoch; Ctrl-C again to end now.")
 
 
 @contextlib.contextmanager
@@ -358,6 +374,13 @@ def held_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pressed:
         raise KeyboardInterrupt
+
+
+def _is_owed(trial: Trial) -> bool:
+    """Whether a trial that does not run is to run again: it was cut off, or lost by its worker."""
+    if trial.status is Status.LOST:
+        return trial.attempt + 1 < MOST_ATTEMPTS
+    return trial.status in (Status.RUNNING, Status.CANCELLED)
 
 
 def seed_of(seed: int, number: int) -> int:

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any, final
 
 from ..errors import StudyError
-from ..execute import Engine
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
-from ..trial import Algorithm
+from ..trial import Algorithm, Engine
 from .budget import counts_of, latest
 from .options import Options, resumed
 from .problem import Problem, agreed
@@ -208,6 +207,8 @@ def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
         "enqueue": [dict(point) for point in options.enqueue],
         "baselines": options.baselines,
         "keep_models": options.keep_models,
+        "trial_timeout": options.trial_timeout,
+        "trial_memory": options.trial_memory,
         "experiment": experiment,
         # A password is never recorded; without it the URI would lead nowhere.
         "tracking_uri": uri if without_passwords(uri) == uri else None,

@@ -18,6 +18,7 @@ __all__ = [
     "ALGORITHMS",
     "DEFAULT_TRIALS",
     "Options",
+    "bytes_of",
     "options_from",
     "read_points",
     "resumed",
@@ -26,6 +27,8 @@ __all__ = [
 
 ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
+LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
+MEMORY_UNITS = {"M": 1e6, "G": 1e9}
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -55,6 +58,13 @@ class Options:
             name and ``mlruns/mlflow.db``.
         folder: where studies and the default tracking store live.
         check: try one point before the search starts.
+        workers: how many processes run trials side by side; 0 runs them in this one, None takes
+            one for each share of a GPU or, without GPUs, for each core.
+        gpus_per_trial: a whole number or a part of a GPU such as 0.5; None takes one where there
+            are any, 0 none.
+        trial_timeout: seconds that a trial may train before it is killed and counts as failed.
+        trial_memory: bytes that the processes of a trial may hold before it is killed.
+        start_method: ``forkserver``, or ``spawn`` for a new interpreter per worker.
         given: the names that the caller gave; on resume the others are as recorded.
     """
 
@@ -76,6 +86,11 @@ class Options:
     tracking_uri: str | None = None
     folder: Path = Path("mlruns")
     check: bool = True
+    workers: int | None = 0
+    gpus_per_trial: float | None = None
+    trial_timeout: float | None = None
+    trial_memory: int | None = None
+    start_method: str = "forkserver"
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -83,8 +98,13 @@ class Options:
             _check_count(name, getattr(self, name), 1)
         _check_count("keep_models", self.keep_models, 0)
         _check_count("seed", self.seed, 0)
-        if self.timeout is not None and not (_is_number(self.timeout) and self.timeout > 0):
-            raise StudyError(f"timeout needs seconds above 0, got {self.timeout!r}.")
+        _check_count("workers", self.workers, 0)
+        for name in ("timeout", "trial_timeout"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and value > 0):
+                raise StudyError(f"{name} needs seconds above 0, got {value!r}.")
+        _check_count("trial_memory", self.trial_memory, LEAST_MEMORY)
+        _check_in_process(self)
         if self.target is not None and not _is_number(self.target):
             raise StudyError(f"target needs a finite number, got {self.target!r}.")
         if self.algo not in ALGORITHMS:
@@ -119,8 +139,11 @@ def options_from(given: Mapping[str, Any]) -> Options:
             raise StudyError(f"search() has no option {name!r}. {nearest(name, known)}")
     values = dict(given)
     values["folder"] = Path(values.get("folder", "mlruns")).absolute()  # a trial may change it
-    if isinstance(values.get("timeout"), str):
-        values["timeout"] = seconds_of(values["timeout"])
+    for name in ("timeout", "trial_timeout"):
+        if isinstance(values.get(name), str):
+            values[name] = seconds_of(values[name])
+    if isinstance(values.get("trial_memory"), str):
+        values["trial_memory"] = bytes_of(values["trial_memory"])
     return Options(**values, given=frozenset(given))
 
 
@@ -134,6 +157,18 @@ def seconds_of(text: str) -> float:
     if found is None or float(found[1]) == 0:
         raise StudyError(f"A duration is seconds or 90s, 30m, 2h, 1d, got {text!r}.")
     return float(found[1]) * UNITS[found[2]]
+
+
+def bytes_of(text: str) -> int:
+    """Read an amount of memory: ``500MB``, ``2GB`` or ``1.5G``, in bytes (powers of 1000).
+
+    Raises:
+        StudyError: for anything else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])B?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise StudyError(f"An amount of memory is 500MB or 2GB, got {text!r}.")
+    return int(float(found[1]) * MEMORY_UNITS[found[2].upper()])
 
 
 def read_points(text: str) -> list[Point]:
@@ -166,7 +201,10 @@ def read_points(text: str) -> list[Point]:
     return points
 
 
-RECORDED = ("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment")
+RECORDED = (
+    *("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment"),
+    *("trial_timeout", "trial_memory"),
+)
 """What a resumed study takes from its record unless it is given again."""
 
 
@@ -179,6 +217,17 @@ def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
     new = [dict(point) for point in options.enqueue if dict(point) not in before]
     uri = options.tracking_uri or settings.get("tracking_uri")
     return dataclasses.replace(options, **kept, enqueue=[*before, *new], tracking_uri=uri)
+
+
+def _check_in_process(options: Options) -> None:
+    """Refuse limits that nothing can enforce where trials run in the caller's own process."""
+    limits = ("gpus_per_trial", "trial_timeout", "trial_memory")
+    given = [name for name in limits if getattr(options, name) is not None]
+    if options.workers == 0 and given:
+        raise StudyError(
+            f"{given[0]} needs trials in processes of their own, which can be killed and given "
+            "devices; write workers=1 or more (--workers)."
+        )
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,9 +13,8 @@ from typing import Any, final
 
 from ..build import Builder, where_raised
 from ..errors import PointError, SpaceError
-from ..execute import Engine
 from ..space import Loaded, Parameters, Space, Walk, load, space_of
-from ..trial import Job, Outcome, Point, Report, Status, Task, finite
+from ..trial import Engine, Job, Outcome, Point, Report, Status, Task, finite
 
 __all__ = ["Problem", "agreed", "outcome_of_value", "problem_of"]
 
@@ -28,6 +28,8 @@ class Problem:
         name: the space's name.
         space: the Keras space, None for a dict of words.
         engine: makes the engine that runs trials, given the study's seed.
+        recipe: makes a function that makes that engine in another process, which cloudpickle can
+            write, given the seed.
         path: the file that the space came from, None for one made in the caller's code;
             `target` loads it again.
         values: turns a point into what an objective receives.
@@ -41,6 +43,7 @@ class Problem:
     maximize: bool
     space: Space | None
     engine: Callable[[int], Engine]
+    recipe: Callable[[int], Callable[[], Engine]]
     values: Callable[[Mapping[str, Any]], Any]
     path: Path | None = None
     target: str | None = None
@@ -77,7 +80,14 @@ def problem_of(
         space = load(str(space))
     if isinstance(space, Loaded):
         made = _keras_problem(space.space, space.name, objective, maximize)
-        return dataclasses.replace(made, path=space.path, target=space.target, source=space.source)
+        loaded, fingerprint = space, made.fingerprint
+
+        def recipe(seed: int) -> Callable[[], Engine]:
+            return functools.partial(_engine_again, loaded.target, loaded.source, fingerprint, seed)
+
+        return dataclasses.replace(
+            made, recipe=recipe, path=space.path, target=space.target, source=space.source
+        )
     if isinstance(space, Space):
         return _keras_problem(space, space.name or "space", objective, maximize)
     return _objective_problem(space, objective, maximize)
@@ -106,8 +116,26 @@ def _keras_problem(space: Space, name: str, objective: Any, maximize: bool) -> P
         maximize=space.maximize is not None,
         space=space,
         engine=engine,
+        recipe=lambda seed: functools.partial(engine, seed),
         values=dict,
     )
+
+
+def _engine_again(target: str, source: str, fingerprint: str, seed: int) -> Engine:
+    """The engine of a space file in another process, from the text that the search began with.
+
+    Raises:
+        SpaceError: if a module that it imports has changed since, and the space with it.
+    """
+    space = load(target, source=source).space
+    if space.fingerprint != fingerprint:
+        raise SpaceError(
+            f"{target} has become another space since the search began: a module that it imports "
+            "has changed, or it draws something at random. Undo that, and resume."
+        )
+    from ..train import KerasEngine
+
+    return KerasEngine(space, seed)
 
 
 def _objective_problem(words: Any, objective: Any, maximize: bool) -> Problem:
@@ -127,8 +155,13 @@ def _objective_problem(words: Any, objective: Any, maximize: bool) -> Problem:
         maximize=maximize,
         space=None,
         engine=lambda seed: _ObjectiveEngine(objective, values),
+        recipe=lambda seed: functools.partial(_objective_again, words, objective),
         values=values,
     )
+
+
+def _objective_again(words: Any, objective: Any) -> Engine:
+    return _objective_problem(words, objective, False).engine(0)
 
 
 def _resolved(content: Any, walk: Walk, parameters: Parameters, point: Mapping[str, Any]) -> Any:
@@ -144,6 +177,9 @@ class _ObjectiveEngine:
 
     def __init__(self, objective: Any, values: Callable[[Mapping[str, Any]], Any]) -> None:
         self._objective, self._values = objective, values
+
+    def prepare(self, task: Task) -> None:
+        """Nothing is kept."""
 
     def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
         return [self._run(job) for job in task.jobs]

@@ -6,11 +6,11 @@ import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from ..errors import StudyError
 from ..execute import Inline
-from ..trial import Job, Key, Outcome, Status, Task, Trial
+from ..trial import Executor, Job, Key, Outcome, Status, Task, Trial
 from .budget import best_of, latest, ranked
 from .loop import Driver, held_back, model_file
 from .opening import open_study
@@ -18,6 +18,9 @@ from .options import Options
 from .problem import Problem
 from .result import Best, Result
 from .watch import Watcher
+
+if TYPE_CHECKING:
+    from ..execute.plan import Plan
 
 __all__ = ["Session", "restore_model"]
 
@@ -31,15 +34,26 @@ class Session:
 
     Args:
         command: how the search was started, for the record.
+        plan: its workers, if they are settled already.
+
+    Attributes:
+        plan: the workers that run trials, None if they run in this process.
     """
 
     def __init__(
-        self, problem: Problem, options: Options, watcher: Watcher, *, command: str = ""
+        self,
+        problem: Problem,
+        options: Options,
+        watcher: Watcher,
+        *,
+        command: str = "",
+        plan: Plan | None = None,
     ) -> None:
         from ..record import Recorder
 
         self._began = time.monotonic()
         self.problem, self._watcher = problem, watcher
+        self.plan = plan or _planned(options)
         opened = open_study(problem, options, watcher, command=command)
         self.store, self.engine, self.uri = opened.store, opened.engine, opened.uri
         self.options, self.algorithm = opened.options, opened.algorithm
@@ -72,7 +86,7 @@ class Session:
             SearchStopped: if the search cannot go on.
             KeyboardInterrupt: if it was interrupted; the study can be resumed.
         """
-        executor = Inline(self.engine)
+        executor = self._executor()
         driver = Driver(
             self.problem,
             self.store,
@@ -92,6 +106,20 @@ class Session:
         if driver.interrupted:
             raise KeyboardInterrupt
         return self.result(driver.ended_by)
+
+    def _executor(self) -> Executor:
+        if self.plan is None:
+            return Inline(self.engine)
+        import cloudpickle
+
+        from ..execute.process import start_server
+        from ..execute.workers import Workers
+
+        if self.plan.method == "forkserver":
+            keras = self.problem.space is not None
+            start_server(self.options.folder / "startup.log", keras=keras)
+        recipe = cloudpickle.dumps(self.problem.recipe(self.seed))
+        return Workers(recipe, self.plan, self.store.folder / "logs")
 
     def finish(self, state: str, *, test: bool) -> None:
         """Score the best trial if asked, and bring MLflow up to date; raises nothing of MLflow's."""
@@ -204,6 +232,14 @@ class Session:
             tracking_uri=self.uri,
             folder=self.options.folder,
         )
+
+
+def _planned(options: Options) -> Plan | None:
+    if options.workers == 0:
+        return None
+    from ..execute.plan import plan
+
+    return plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
 
 
 def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = True) -> Any:

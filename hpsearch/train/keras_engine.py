@@ -5,6 +5,7 @@ Every end is an `Outcome`; nothing is raised but KeyboardInterrupt.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import time
@@ -46,6 +47,14 @@ class KerasEngine:
         self._space, self._study_seed = space, study_seed
         self._memory = Memory()
         self._names = Names()
+
+    def prepare(self, task: Task) -> None:
+        """Make the data of a task, which is kept; `run` tells what is wrong with it."""
+        for job in task.jobs:
+            with contextlib.suppress(Exception, SystemExit):
+                self._names.restore()
+                _ = self.construction(job).parts
+                self._names.keep()
 
     def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
         """Run the jobs of a task one after another; `report` returns True to end one early."""

@@ -22,15 +22,13 @@ COUNTS = "object_name_uids"  # as keras.src.utils.naming calls it
 
 @final
 class Names:
-    """Where the count of names stood before the first model, and before a model was compiled."""
+    """Where the count of names stood before the first model."""
 
     def __init__(self) -> None:
         self._first: Counts | None = None
-        self._compiled: Counts | None = None
 
     def restore(self) -> None:
         """Count for a new model on from where `keep` was called last."""
-        self._compiled = None
         if self._first is not None:
             _count_from(self._first)
 
@@ -40,11 +38,9 @@ class Names:
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[None]:
-        """Give the metrics of each phase the names that they had in the first."""
+        """Name metrics as in the first phase of a process's first model; layers go on after it."""
         before = _counts()
-        if self._compiled is None:
-            self._compiled = before
-        _count_from(self._compiled)
+        _count_from({})
         yield
         _count_from(Counter(before) | Counter(_counts()))  # the higher of the two
 

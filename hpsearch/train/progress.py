@@ -27,7 +27,7 @@ class Progress:
         epochs: how many epochs there are at most, over all phases; see `planned`.
         rows: examples per epoch, 0 if not known.
         limits: what the trial may use.
-        report: receives every report; returns True where the trial is to end now.
+        report: receives every report; returns True where the trial is to end with the epoch.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Progress:
         self.epoch: int | None = None
         self.weights: list[Any] | None = None
         self.stopped = False
+        self._asked = False
         self.diverged: str | None = None
         self._best = math.inf
 
@@ -95,10 +96,12 @@ class Progress:
         loss = metrics.get("loss")
         if loss is not None and not math.isfinite(loss) and self.diverged is None:
             self.diverged = f"the training loss became {loss} in epoch {number + 1}"
-        stop = self._report(Report(self._key, number, fraction, self._epochs, seen, metrics))
+        report = Report(self._key, number, fraction, self._epochs, seen, metrics)
+        self._asked |= self._report(report)
         late = self._ends is not None and time.monotonic() > self._ends
-        whole = fraction >= 1 and number + 1 == self._epochs  # nothing is left to be stopped
-        if (stop or late) and not whole:
+        ended = fraction >= 1
+        whole = ended and number + 1 == self._epochs  # nothing is left to be stopped
+        if ((self._asked and ended) or late) and not whole:
             self.stopped = True
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["import_keras"]
+__all__ = ["import_keras", "standard_error_in"]
 
 
 def import_keras(log: Path) -> None:
@@ -21,7 +21,7 @@ def import_keras(log: Path) -> None:
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _standard_error_in(log):
+    with standard_error_in(log):
         import keras
 
         keras.ops.zeros(1)
@@ -30,11 +30,12 @@ def import_keras(log: Path) -> None:
 
 
 @contextlib.contextmanager
-def _standard_error_in(log: Path) -> Iterator[None]:
+def standard_error_in(log: Path) -> Iterator[None]:
+    """Turn file descriptor 2 to a file; a process that is started meanwhile keeps it so."""
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sys.stderr.flush()
     kept = os.dup(2)
-    with log.open("w") as file:
+    with log.open("a") as file:
         os.dup2(file.fileno(), 2)
         try:
             yield

@@ -1,0 +1,90 @@
+"""A process of its own that ends the workers when the driver is gone, however it went.
+
+A worker ends itself when its pipe to the driver closes, but not while C code holds its
+interpreter, and what it has started lives on if it was killed too. The guardian holds nothing but
+the list of their process groups. Run as a script it imports nothing of hpsearch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from typing import final
+
+__all__ = ["Guardian", "end_group"]
+
+
+@final
+class Guardian:
+    """The driver's end: is told of each worker that starts and each that is gone."""
+
+    def __init__(self) -> None:
+        self._groups: set[int] = set()
+        self._process = self._started()
+
+    def watch(self, group: int) -> None:
+        """End this process group when the driver ends."""
+        self._groups.add(group)
+        self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        """This process group is gone: its number may become another's."""
+        self._groups.discard(group)
+        self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        """Let the guardian end what is left, and itself."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            os.write(self._process.stdin.fileno(), line.encode())
+        except OSError:  # somebody has ended the guardian: another takes its place
+            self._process = self._started()
+            assert self._process.stdin is not None
+            os.write(
+                self._process.stdin.fileno(), "".join(f"+{g}\n" for g in self._groups).encode()
+            )
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def end_group(group: int) -> None:
+    """Kill a worker and all that it has started, also before it leads a group of its own."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(group, signal.SIGKILL)
+
+
+def _guard() -> None:
+    groups: set[int] = set()
+    for line in sys.stdin:
+        group = int(line[1:])
+        if line.startswith("+"):
+            groups.add(group)
+        else:
+            groups.discard(group)
+    for group in groups:
+        end_group(group)
+
+
+if __name__ == "__main__":
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    _guard()
