@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import final
+from typing import Any, final
 
 __all__ = ["Guardian", "end_group"]
 
@@ -37,25 +37,25 @@ class Guardian:
 
     def close(self) -> None:
         """Let the guardian end what is left, and itself."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        self._pipe.close()
         self._process.wait()
 
     def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
         try:
-            os.write(self._process.stdin.fileno(), line.encode())
+            self._pipe.write(line.encode())
         except OSError:  # somebody has ended the guardian: another takes its place
+            self.close()
             self._process = self._started()
-            assert self._process.stdin is not None
-            os.write(
-                self._process.stdin.fileno(), "".join(f"+{g}\n" for g in self._groups).encode()
-            )
+            self._pipe.write("".join(f"+{group}\n" for group in self._groups).encode())
+
+    @property
+    def _pipe(self) -> Any:
+        return self._process.stdin
 
     def _started(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

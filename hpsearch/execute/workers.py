@@ -19,7 +19,7 @@ from .process import WorkerProcess
 
 __all__ = ["Workers"]
 
-CHECK = 0.5  # seconds between looks at limits
+CHECK = 0.25  # seconds between looks at limits
 STARTING = 300.0  # seconds that a worker may take to be ready
 PREPARING = 600.0  # seconds that a trial with a time limit may take until its data is ready
 MOST_LOST = 3  # workers in a row that were never ready
