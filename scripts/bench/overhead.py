@@ -34,6 +34,9 @@ NAMES = ("loss", "accuracy", "val_loss", "val_accuracy")
 class NoTraining:
     """An engine whose trials end at once, with the record of a trial of 15 epochs."""
 
+    def prepare(self, task: Task) -> None:
+        """Nothing."""
+
     def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
         job = task.jobs[0]
         quality = (job.seed % 1000) / 1000

@@ -1,0 +1,1 @@
+"""Faults, each made to happen, and what must hold after it."""
