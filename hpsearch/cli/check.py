@@ -25,7 +25,7 @@ MOST_NAMED = 12  # values in one message
 @PLACE[0]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check_command(space: str, folder: Path, as_json: bool) -> None:
-    """Build the few points of SPACE that together take every option; train nothing.
+    """Build the few points of SPACE (a name, FILE.py or FILE.py:other) that together take every option; train nothing.
 
     Shows labels, shapes, numbers of weights, branches that can never be reached and values that no
     point could be tried with; fails where a model or what it is trained with cannot be built, or no

@@ -100,7 +100,9 @@ class Progress:
         if total is None or not self._seconds:
             return text
         under_way = sum((r.epoch + r.fraction) / r.epochs for r in self._reports.values())
-        left = max(0.0, total - done - under_way) * sum(self._seconds) / len(self._seconds)
+        mean = sum(self._seconds) / len(self._seconds)
+        beside = max(1, len(self._study.running))
+        left = max(0.0, total - done - under_way) * mean / beside
         return f"{text}, about {duration_text(left)} left"
 
     def _best_lines(self) -> list[Text]:

@@ -94,14 +94,21 @@ def new_command(file: Path, ready: str | None) -> None:
         raise SpaceError(f"{file} is there already. Give another name.") from None
     except OSError as error:
         raise SpaceError(f"{file} cannot be written: {error.strerror}.") from None
-    click.echo(f"Wrote {file}. Next: hpsearch check {file}, then hpsearch run {file} -n 20")
+    _, colon, variable = (ready or "").partition(":")
+    target = f"{file}{colon}{variable}"
+    click.echo(f"Wrote {file}. Next: hpsearch check {target}, then hpsearch run {target} -n 20")
 
 
 def _text_of(ready: str) -> str:
     from ..space import ready_spaces
 
     spaces = ready_spaces()
-    ready = ready.partition(":")[0]  # the other spaces of a file come with it
-    if ready not in spaces:
-        raise SpaceError(f"There is no ready space {ready!r}. {nearest(ready, spaces)}")
-    return spaces[ready].read_text(encoding="utf-8")
+    name, _, variable = ready.partition(":")  # the other spaces of a file come with it
+    if name not in spaces:
+        raise SpaceError(f"There is no ready space {name!r}. {nearest(name, spaces)}")
+    text = spaces[name].read_text(encoding="utf-8")
+    others = [other for other, _ in _others(ast.parse(text))]
+    if variable and variable not in ("space", *others):
+        known = [f"{name}:{other}" for other in others] or [name]
+        raise SpaceError(f"There is no ready space {ready!r}. {nearest(ready, known)}")
+    return text
