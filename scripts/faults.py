@@ -48,7 +48,7 @@ def main() -> int:
 
 def _faults() -> dict[str, Callable[[Path], None]]:
     found: dict[str, Callable[[Path], None]] = {}
-    for part in ("driver", "trials", "tracking"):
+    for part in ("driver", "models", "trials", "tracking"):
         found |= import_module(f"faults.{part}").FAULTS
     return found
 

@@ -30,6 +30,17 @@ SEARCH = """
 result = hpsearch.search(space, max_trials=2, seed=1)
 print(result.counts["finished"], sorted(result.best.point), type(result.best.model()).__name__)
 """
+BESIDE = """
+@hpsearch.delayed
+def model(units):
+    import keras
+    return keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(2, activation="softmax")])
+
+import dataclasses
+own = dataclasses.replace(space, model=model(width))
+result = hpsearch.search(own, max_trials=3, seed=1, workers=2)
+print(result.counts["finished"], sorted(result.best.point), type(result.best.model()).__name__)
+"""
 REFUSED = """
 try:
     if width == 4:
@@ -42,7 +53,7 @@ except ValueError as error:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*:DeprecationWarning")
 def test_a_space_declared_in_a_cell_is_searched_in_another(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(code) for code in (DECLARE, SEARCH, REFUSED)]
+    notebook.cells = [nbformat.v4.new_code_cell(code) for code in (DECLARE, SEARCH, BESIDE, REFUSED)]
     client = NotebookClient(
         notebook,
         timeout=300,
@@ -50,8 +61,9 @@ def test_a_space_declared_in_a_cell_is_searched_in_another(tmp_path: Path) -> No
         resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute()
-    declared, searched, refused = notebook.cells
+    declared, searched, beside, refused = notebook.cells
     assert declared.outputs[-1]["data"]["text/plain"] == "choice([2, 4])"
-    printed = [item["text"] for item in searched.outputs if item.get("name") == "stdout"]
-    assert printed[-1].strip() == "2 ['optimizer.learning_rate', 'width'] Sequential"
+    for cell, count in ((searched, 2), (beside, 3)):  # in the kernel, and in worker processes
+        printed = [item["text"] for item in cell.outputs if item.get("name") == "stdout"]
+        assert printed[-1].strip() == f"{count} ['optimizer.learning_rate', 'width'] Sequential"
     assert refused.outputs[-1]["text"].strip() == "A condition has no value yet: "[:30].strip()
