@@ -524,6 +524,31 @@ def test_classes_that_training_lacks_are_not_looked_for_where_none_are_meant() -
     assert warned(Y, Data(dataset.take(3), validation=dataset.skip(3))) == ()
 
 
+@pytest.mark.parametrize(
+    ("rows", "advice"),
+    [
+        (1, "Leave these rows out, or write the number of units yourself: layers.Dense(8)."),
+        (2, "Write validation=Holdout(0.2, stratify=True), leave these rows out, or write the"),
+    ],
+)
+def test_a_class_that_only_held_out_rows_have_is_no_matter_of_given_classes(
+    rows: int, advice: str
+) -> None:
+    y = np.where(np.arange(ROWS) < ROWS - rows, np.arange(ROWS) % 4, 7)
+    space = declared(y, dense(given.classes, "softmax"))
+    message = refused(
+        lambda: looked(space),
+        f"y[{ROWS - rows}] = 7. Only rows held out for validation hold class 7, and given.classes "
+        "counts the rows for training alone. ",
+        advice,
+    )
+    assert "(or given.classes)" not in message
+    if rows > 1:  # what it advises is taken
+        stratified = Data((X, y), validation=Holdout(0.2, stratify=True))
+        looked(declared(y, dense(given.classes, "softmax"), data=stratified))
+    assert looked(declared(y, dense(8, "softmax"))).params == 4 * 8 + 8
+
+
 def test_sorted_classes_of_each_step_are_told_to_shuffle() -> None:
     y = np.tile(SORTED[:, None] // 2, (1, 4))
     data = Data((X[:, :, None], y), validation=0.2)
@@ -622,6 +647,41 @@ def test_what_is_said_of_the_last_layer_is_well_set() -> None:
         lambda: looked(declared(BINARY, dense(1), TWO)),
         "comes out of the last layer, Dense with no activation, and has numbers outside. Write",
     )
+
+
+@pytest.mark.parametrize(("y", "loss"), [(Y, SPARSE), (ONE_HOT, CLASSES)])
+def test_sigmoids_where_one_of_several_classes_is_meant_are_a_warning(y: Any, loss: str) -> None:
+    (warning,) = looked(declared(y, dense(3, "sigmoid"), loss)).warnings
+    assert warning == (
+        f"loss='{loss}' takes the probabilities of 3 classes, which sum to 1; the output (n, 3) "
+        "comes out of the last layer, Dense with activation 'sigmoid', each number by itself. "
+        "Write activation='softmax' in the last layer; for several classes at once rows of 0 and 1 "
+        "as targets, with loss='binary_crossentropy'."
+    )
+
+
+@pytest.mark.parametrize("metric", ["val_accuracy", "accuracy"])
+def test_an_accuracy_of_real_numbers_is_a_warning(metric: str) -> None:
+    space = declared(REAL, dense(1), "mse", minimize=None, maximize=metric)
+    (warning,) = looked(space).warnings
+    val = "val_" if metric.startswith("val_") else ""
+    assert f"{metric} counts outputs that, rounded to 0 or 1, equal the target" in warning
+    assert f"y[0] = {REAL[0]:.6g}: it says" in warning
+    assert f"Write minimize='{val}loss' or minimize='{val}mean_absolute_error'." in warning
+    looked(declared(REAL, dense(1), "mse", minimize=f"{val}mean_absolute_error"))
+
+
+@pytest.mark.parametrize(
+    ("y", "fields"),
+    [
+        (BINARY, {"maximize": "val_accuracy"}),  # least squares of two classes
+        (REAL, {"minimize": "val_loss"}),
+        (REAL, {"maximize": "val_accuracy", "metrics": [metrics.BinaryAccuracy(name="accuracy")]}),
+        (REAL, {"maximize": "accuracy", "evaluate": lambda model, data: {"accuracy": 1.0}}),
+    ],
+)
+def test_an_accuracy_that_says_something_passes_without_a_word(y: Any, fields: Any) -> None:
+    assert looked(declared(y, dense(1), "mse", **{"minimize": None, **fields})).warnings == ()
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -1078,7 +1138,6 @@ LEGAL: dict[str, dict[str, Any]] = {
         "loss": "poisson",
     },
     "class numbers as a column of floats": {"y": Y[:, None].astype("float32")},
-    "probabilities of each class by a sigmoid": {"model": dense(3, "sigmoid")},
     "amounts that categorical cross-entropy divides by their sum": {
         "y": ONE_HOT,
         "model": dense(3, "softplus"),
@@ -1183,6 +1242,10 @@ ODD: dict[str, tuple[dict[str, Any], str]] = {
     "scaled inputs, one of which is below 0 in the test part": (
         {**SCALED, "data": Data((UNIT, UNIT), validation=(UNIT, UNIT), test=(UNIT, -BEYOND / 9))},
         "rows of y of the test part are outside",
+    ),
+    "probabilities of each class by a sigmoid": (
+        {"model": dense(3, "sigmoid")},
+        "which sum to 1; the output (n, 3) comes out of the last layer, Dense with activation",
     ),
     "several heads that learn one target": (
         {"data": Data((X, REAL[:, None]), validation=0.25), "model": dense(5), "loss": "mse"},

@@ -357,7 +357,10 @@ def test_new_writes_a_space_that_runs(hpsearch: Callable[..., Ended]) -> None:
 
 
 def test_new_copies_a_ready_space(hpsearch: Callable[..., Ended], tmp_path: Path) -> None:
-    assert hpsearch("new", "long.py", "--from", "digits_mlp:long").code == 0
+    made = hpsearch("new", "long.py", "--from", "digits_mlp:long")
+    assert made.code == 0 and "hpsearch check long.py:long, then" in made.out
+    typo = hpsearch("new", "other.py", "--from", "digits_mlp:lang")
+    assert typo.code == 2 and "no ready space 'digits_mlp:lang'. Did you mean" in typo.err
     assert hpsearch("new", "mine.py", "--from", "moons").code == 0
     ready = Path(__file__).parent.parent / "spaces" / "moons.py"
     assert (tmp_path / "mine.py").read_text() == ready.read_text()

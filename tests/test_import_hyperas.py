@@ -244,6 +244,43 @@ def test_the_switch_of_a_lecture_is_named_by_its_options():
     assert found.kept == ""
 
 
+SWITCHED = """model.add(Dense(4))
+    if conditional({{choice(['two', 'three'])}}) == 'three':
+        model.add(Dense({{choice([5, 6])}}))"""
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from hyperas.distributions import conditional",
+        "from hyperas.utils import conditional",
+        "import hyperas.utils",
+        "",  # hyperas itself imported it into the file that it ran
+    ],
+)
+def test_conditional_is_what_it_is_given(imports):
+    whole = SWITCHED.replace("conditional(", "hyperas.utils.conditional(")
+    found = convert(f"{imports}\n{small(whole if 'import h' in imports else SWITCHED)}", "a.py")
+    plain = convert(small(SWITCHED.replace("conditional", "")), "a.py")
+    assert found.module == plain.module and found.kept == ""
+    assert 'two_or_three == "three"' in found.module
+
+
+def test_conditional_in_a_function_that_is_kept_is_what_it_is_given(folder):
+    body = f"for i in range(2):\n        print(conditional(i))\n    {SWITCHED}"
+    found = convert(small(body), "a.py")
+    assert found.kept and "conditional" not in found.module
+    assert "print(i)" in found.module
+    done = CliRunner().invoke(cli, ["check", str(written(found.module, folder))])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_function_of_the_file_called_conditional_is_its_own():
+    own = "def conditional(x):\n    return x\n"
+    found = convert(own + small(SWITCHED), "a.py")
+    assert found.kept and "if conditional(" in found.module
+
+
 def test_the_same_listing_and_a_saved_file_are_the_same_search():
     listing = read_file(FILES / "complex_listing.txt")
     cell = listing.partition("%%writefile flowers_search.py\n")[2].partition("Overwriting")[0]
@@ -1139,6 +1176,27 @@ def test_an_optimizer_whose_default_rate_changed_is_told():
     assert "began with 1.0 then, and with 0.001 in Keras 3" in notes_of(found)
 
 
+PLATEAU = FIT.replace("epochs=1,", "epochs=4, callbacks=[ReduceLROnPlateau('loss', patience=0)],")
+
+
+@pytest.mark.parametrize("decay", ["1e-6", "{{choice([1e-6, 1e-4])}}"])
+def test_a_decay_beside_a_callback_that_sets_the_rate_is_told_and_left_out(decay, folder):
+    import hpsearch
+
+    text = small(fit=PLATEAU).replace('"adam"', f"Adam(lr=1e-9, decay={decay})")
+    imports = "from keras.optimizers import Adam\nfrom keras.callbacks import ReduceLROnPlateau\n"
+    found = convert(imports + text, "a.py")
+    assert "InverseTimeDecay" not in found.module
+    assert "is left out: it is a schedule in Keras 3, whose rate ReduceLROnPlateau" in notes_of(
+        found
+    )
+    space = load(str(written(found.module, folder))).space
+    result = hpsearch.search(
+        space, max_trials=1, seed=1, algo="random", folder=folder / "mlruns", progress=False
+    )
+    assert [trial.error for trial in result.trials] == [None]
+
+
 def test_merged_branches_are_layers_that_are_called():
     text = """
 from keras.models import Model
@@ -1204,6 +1262,12 @@ def test_what_is_not_python_is_refused_with_its_line():
     )
     assert "y = = {{" not in refused("y = = {{choice([1])}}\n")
     assert "?." not in refused("x = (1 2)\n")
+
+
+def test_a_bracket_that_is_not_closed_is_told_with_its_own_line():
+    assert refused("x = (1,\n") == (
+        "a.py:1: not Python: '(' was never closed. Correct that line and import again."
+    )
 
 
 def test_every_print_of_python_2_is_told_at_once():

@@ -53,7 +53,9 @@ except ValueError as error:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*:DeprecationWarning")
 def test_a_space_declared_in_a_cell_is_searched_in_another(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(code) for code in (DECLARE, SEARCH, BESIDE, REFUSED)]
+    notebook.cells = [
+        nbformat.v4.new_code_cell(code) for code in (DECLARE, SEARCH, BESIDE, REFUSED)
+    ]
     client = NotebookClient(
         notebook,
         timeout=300,

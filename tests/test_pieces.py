@@ -13,9 +13,10 @@ from documents import DOCS, blocks, code_of
 
 from hpsearch import Data, Fit, Space, choice, integer, loguniform, repeat
 from hpsearch.declare import Recorder
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.keras import Sequential, layers
 from hpsearch.plain_keras import plain_keras
+from hpsearch.preflight import survey
 from hpsearch.space import space_of
 from hpsearch.spaces.pieces import (
     activations,
@@ -218,9 +219,9 @@ def test_every_activation_layer_loads_in_a_process_without_hpsearch(folder):
 
 
 ALONE = {
-    "activation_layer": lambda: activations.activation_layer(among=LAYERS),
+    "activation_layer": lambda: activations.activation_layer(among=LAYERS, name=None),
     "dropout": regularizers.dropout,
-    "normalization": block_pieces.normalization,
+    "normalization": lambda: block_pieces.normalization(name=None),
     "dense_block": block_pieces.dense_block,
     "convolution_block": block_pieces.convolution_block,
     "extra_layers": block_pieces.extra_layers,
@@ -236,6 +237,28 @@ def test_a_piece_that_stands_twice_has_parameters_of_its_own_in_each_place(name)
     twice = labels(ALONE[name](), ALONE[name]())
     assert once and len(set(twice)) == 2 * len(once)
     assert set(once) <= set(twice)
+
+
+@pytest.mark.parametrize(
+    ("piece", "expected"),
+    [
+        (block_pieces.normalization, ["normalization"]),
+        (
+            lambda: activations.activation_layer(among=["relu", "elu"]),
+            ["activation_layer", "activation_layer.elu.alpha"],
+        ),
+        (block_pieces.head, ["head", "head.flatten.dense.units", "head.flatten.dropout.rate"]),
+        (block_pieces.fourth_layer, ["depth", "between"]),
+    ],
+)
+def test_a_piece_with_a_name_is_one_parameter_in_however_many_places(piece, expected):
+    assert labels(piece()) == expected
+    assert labels(piece(), layers.Dense(2), piece()) == expected
+
+
+def test_one_name_for_two_subsets_is_refused():
+    with pytest.raises(SpaceError, match="Two words have the label 'normalization'"):
+        labels(block_pieces.normalization(), block_pieces.normalization(among=("none", "layer")))
 
 
 def test_blocks_are_labelled_by_layer_and_number():
@@ -391,18 +414,29 @@ def test_any_number_of_convolution_blocks_fits_a_small_image():
     assert built(whole, point).layers[-2].output.shape[1:] == (2,)
 
 
-def test_a_plateau_under_a_schedule_is_refused_by_keras(folder):
-    whole = Space(
+def on_a_plateau(schedule):
+    """A training of which no epoch is better than the first, and the callback waits for none."""
+    return Space(
         data=Data((X, REAL), validation=0.5),
         model=Sequential([layers.Dense(1)]),
-        optimizer=optimizers.sgd(low=1e-12, high=1e-11, schedules=("cosine",)),  # it does not move
+        optimizer=optimizers.sgd(low=1e-12, high=1e-11, schedules=(schedule,)),  # it does not move
         loss="mse",
         fit=Fit(epochs=4, callbacks=[callbacks.reduce_on_plateau(patience=1)]),
         minimize="val_loss",
     )
+
+
+@pytest.mark.parametrize("schedule", optimizers.SCHEDULES)
+def test_a_plateau_goes_with_the_constant_rate_alone_and_check_says_so(schedule, folder):
+    whole = on_a_plateau(schedule)
     job = Job(Key("study", 0), next(iter(covering(whole))), seed=2)
     (outcome,) = KerasEngine(whole, 1).run(Task((job,), folder=str(folder)), lambda report: False)
-    assert outcome.status is Status.FAILED and "LearningRateSchedule" in outcome.traceback
+    found = survey(KerasEngine(whole, 1), whole, whole.parameters)
+    if schedule == "constant":
+        assert outcome.status is Status.OK and found.errors == []
+    else:
+        assert outcome.status is Status.FAILED and "LearningRateSchedule" in outcome.traceback
+        assert "ReduceLROnPlateau sets the learning rate" in found.errors[0].text
 
 
 def test_the_activations_made_here_print_as_plain_keras():

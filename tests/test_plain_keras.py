@@ -27,7 +27,16 @@ from hpsearch import (
     when,
 )
 from hpsearch.errors import PointError
-from hpsearch.keras import Input, Model, Sequential, callbacks, layers, losses, optimizers
+from hpsearch.keras import (
+    Input,
+    Model,
+    Sequential,
+    callbacks,
+    layers,
+    losses,
+    optimizers,
+    regularizers,
+)
 from hpsearch.plain_keras import plain_keras
 from hpsearch.space import load
 from hpsearch.train import KerasEngine
@@ -463,3 +472,49 @@ def test_an_option_of_no_layer_leaves_no_trace_in_a_list(value):
     text = printed(space, space.check({"norm": value, "learning_rate": 0.01}))
     assert ("BatchNormalization" in text) is (value is not None)
     assert not [line for line in text.splitlines() if line.strip().startswith("None")]
+
+
+@delayed
+def rows_by_seed():
+    draw = np.random.default_rng(SEED)  # the global of this file, which is not the trial's seed
+    x = draw.normal(size=(40, 3)).astype("float32")
+    return Data((x, np.arange(40) % 2), validation=Holdout(0.25))
+
+
+order = 3
+
+
+def ordered(y, p):
+    import keras
+
+    return order * keras.losses.sparse_categorical_crossentropy(y, p)
+
+
+def test_a_global_of_the_file_keeps_its_name_and_the_script_takes_another(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "SEED", 42)
+    space = small(
+        Sequential([layers.Dense(choice([3, 5])), out()]), data=rows_by_seed(), loss=ordered
+    )
+    trial_seed = 1835504127
+    point = points(space, 1)[0]
+    text = plain_keras(space, point, seed=trial_seed, study_seed=STUDY_SEED, name="Trial 0")
+    lines = text.splitlines()
+    assert f"SEED_1 = {trial_seed}" in lines and "SEED = 42" in lines
+    assert "keras.utils.set_random_seed(SEED_1)" in lines
+    assert "order = 3" in lines and any(line.startswith("order_1 = np.random") for line in lines)
+    left = ran(text)
+    assert left["SEED"] == 42 and left["order"] == 3
+
+
+def test_an_argument_that_is_off_is_left_out_where_that_is_what_keras_does(tmp_path):
+    penalty = maybe(regularizers.L2(loguniform(1e-5, 1e-2)))
+    space = small(
+        Sequential([layers.Dense(4, kernel_regularizer=penalty), out()]),
+        optimizer=optimizers.Adam(0.01, clipnorm=maybe(0.5), beta_1=0.8),
+    )
+    off = space.check({"kernel_regularizer": False, "clipnorm": False})
+    text = assert_same(space, off, tmp_path, x=X, y=Y)
+    assert "None" not in text
+    assert "optimizer=keras.optimizers.Adam(0.01, beta_1=0.8)," in text
+    text = printed(space, {"kernel_regularizer": False, "clipnorm": True})
+    assert "clipnorm=0.5" in text

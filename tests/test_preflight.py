@@ -260,6 +260,86 @@ def test_a_metric_by_a_short_name_is_told_how_to_write_it(name: str, text: str) 
         looked(declared(**goal))
 
 
+@pytest.mark.parametrize(
+    ("metric", "meant"),
+    [
+        ("val_acuracy", "val_accuracy"),
+        ("acuracy", "accuracy"),
+        ("val_precison", "val_precision"),
+        ("val_mean_absolut_error", "val_mean_absolute_error"),
+    ],
+)
+def test_a_metric_that_is_misspelt_is_told_the_one_of_keras(metric: str, meant: str) -> None:
+    goal = {"minimize": metric} if "error" in metric else {"minimize": None, "maximize": metric}
+    with pytest.raises(BuildError, match=rf"Did you mean '{meant}'\?$"):
+        looked(declared(**goal))
+
+
+@pytest.mark.parametrize(
+    ("metric", "written"), [("auc", "AUC"), ("precision", "Precision"), ("auc", "auc")]
+)
+def test_a_metric_that_is_named_by_its_class_is_not_added_again(metric: str, written: str) -> None:
+    model = Sequential([layers.Input((4,)), layers.Dense(1, activation="sigmoid")])
+    found = looked(
+        declared(
+            model=model,
+            loss="binary_crossentropy",
+            metrics=["accuracy", written],
+            minimize=None,
+            maximize=f"val_{metric}",
+        )
+    )
+    names = ["accuracy", metric, "loss"]
+    assert sorted(found.metrics) == sorted([*names, *(f"val_{name}" for name in names)])
+
+
+def schedule(name: Any) -> Any:
+    return match(
+        name,
+        {
+            "constant": 0.1,
+            "cosine": optimizers.schedules.CosineDecay(0.1, given.steps),
+        },
+    )
+
+
+def by_epoch(epoch: int, rate: float) -> float:
+    return rate / 2
+
+
+@pytest.mark.parametrize(
+    ("callback", "name"),
+    [
+        (callbacks.ReduceLROnPlateau(patience=0), "ReduceLROnPlateau"),
+        (callbacks.LearningRateScheduler(by_epoch), "LearningRateScheduler"),
+    ],
+)
+def test_a_callback_that_sets_the_rate_of_a_schedule_is_refused_at_that_option(
+    callback: Any, name: str
+) -> None:
+    falls = choice(["constant", "cosine"], name="falls")
+    optimizer = optimizers.SGD(schedule(falls), momentum=uniform(0, 0.9))
+    (cause,) = surveyed(declared(optimizer=optimizer, fit=Fit(callbacks=[callback]))).errors
+    assert cause.shared == {"falls": "cosine"}
+    assert cause.text == (
+        f"{name} sets the learning rate, and here the optimizer's is a schedule, CosineDecay, "
+        "which sets it too: Keras raises a TypeError in training, when the callback is to set it. "
+        "Leave one of them out; to search for either, name the choice of the schedule, and write "
+        f"when(schedule == 'constant', callbacks.{name}(…))."
+    )
+    there = Fit(callbacks=[when(falls == "constant", callback)])  # what it advises is taken
+    assert surveyed(declared(optimizer=optimizer, fit=there)).errors == []
+
+
+def test_a_phase_with_an_optimizer_of_its_own_may_set_its_rate() -> None:
+    plateau = callbacks.ReduceLROnPlateau()
+    fixed = optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 10))
+    later = Fit(optimizer=optimizers.SGD(0.1), callbacks=[plateau])
+    looked(declared(optimizer=fixed, fit=[Fit(), later], max_params=100))
+    with pytest.raises(BuildError, match="ReduceLROnPlateau sets the learning rate"):
+        looked(declared(fit=[Fit(), Fit(optimizer=fixed, callbacks=[plateau])]))
+
+
 # Data that cannot be made
 
 

@@ -488,7 +488,7 @@ def test_a_resumed_study_goes_on_in_the_same_parent(
     assert "max_trials 50" in parent.data.tags["mlflow.note.content"]
 
 
-def test_runs_that_nobody_runs_any_more_are_closed(
+def test_runs_made_twice_are_deleted_and_those_that_nobody_runs_are_closed(
     sqlite_uri: str, store: Store, record: Callable[..., Recorder]
 ) -> None:
     run_trial(store, 0)
@@ -501,9 +501,9 @@ def test_runs_that_nobody_runs_any_more_are_closed(
     made = [client.create_run(where, tags=tags | {"hpsearch.number": n}) for n in ("0", "9")]
     store.queue("study")
     assert record(sqlite_uri).flush(60)
-    for run, state in zip(made, ("duplicate", "lost"), strict=True):
-        found = client.get_run(run.info.run_id)
-        assert (found.info.status, found.data.tags["hpsearch.state"]) == ("KILLED", state)
+    duplicate, lost = (client.get_run(run.info.run_id) for run in made)
+    assert duplicate.info.lifecycle_stage == "deleted"
+    assert (lost.info.status, lost.data.tags["hpsearch.state"]) == ("KILLED", "lost")
     assert client.get_run(store.run_ids()[0, 0]).info.status == "FINISHED"
 
 

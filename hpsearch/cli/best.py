@@ -103,10 +103,11 @@ def _code(settings: dict[str, Any], best: Any, folder: Path) -> str:
 
 def _space_of(settings: dict[str, Any], folder: Path) -> Any:
     """The space of a study, from the file that it was begun with, if that has not changed."""
-    from ..space import load
+    from ..space import glance, load
 
     if settings.get("target") is None:
         raise StudyError("This study was begun by a script, so its space has no file to load.")
+    glance(settings["target"])  # before Keras is imported, which takes seconds
     start_keras(folder)
     loaded = load(settings["target"])
     if loaded.space.fingerprint != settings["fingerprint"]:
@@ -141,6 +142,9 @@ def predict_command(
     FILE is a .npy of inputs, or an .npz with x (several inputs by their names) and perhaps y.
     Without y the predictions are printed, a row a line; with it the scores, as one JSON object.
     """
+    from ..space import glance
+
+    glance(space)  # before Keras is imported, which takes seconds
     from ..predict import Winner, read_inputs
 
     if output is not None and output.suffix != ".npy":

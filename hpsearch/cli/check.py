@@ -31,6 +31,9 @@ def check_command(space: str, folder: Path, as_json: bool) -> None:
     point could be tried with; fails where a model or what it is trained with cannot be built, or no
     trial would report the metric that is searched for.
     """
+    from ..space import glance
+
+    glance(space)  # before Keras is imported, which takes seconds
     with only_json(as_json) as out:
         with waiting(f"Building models of {space}"):
             start_keras(folder)

@@ -21,6 +21,7 @@ from ..errors import HpsearchError
 __all__ = ["BAD_INPUT", "INTERRUPTED", "NO_SUCCESS", "Commands", "cli", "main"]
 
 BAD_INPUT, NO_SUCCESS, INTERRUPTED = 2, 3, 130
+LINES, WIDTH, END = 6, 500, 120  # of a message: lines, characters in each, last ones if it is cut
 
 COMMANDS = {
     "run": "run",
@@ -29,8 +30,10 @@ COMMANDS = {
     "list": "look",
     "show": "look",
     "best": "best",
+    "failures": "failures",
     "export": "look",
     "predict": "best",
+    "sync": "sync",
     "ui": "serve",
     "spaces": "start",
     "new": "start",
@@ -96,8 +99,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code if error.exit_code != 1 else BAD_INPUT)
+        _refused(error, debug)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except HpsearchError as error:
@@ -112,13 +114,41 @@ def _arguments() -> list[str]:
     return ["--debug", *rest] if len(rest) < len(sys.argv) - 1 else rest
 
 
+def _refused(error: click.ClickException, debug: bool) -> None:
+    """Show what click refused: how the command is used, and the message; or the help itself."""
+    text = error.format_message()
+    if text.startswith("Usage:"):
+        click.echo(text, err=True)
+        sys.exit(BAD_INPUT)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(error.ctx.get_usage(), err=True)
+        click.echo(f"Try '{error.ctx.command_path} --help' for help.\n", err=True)
+    fail(f"{text} {_variable(error)}", debug)
+
+
+def _variable(error: click.ClickException) -> str:
+    """The environment variable that a refused value came from, in words."""
+    context, param = getattr(error, "ctx", None), getattr(error, "param", None)
+    if context is None or param is None or not isinstance(param.envvar, str):
+        return ""
+    source = context.get_parameter_source(param.name)
+    given = source is click.core.ParameterSource.ENVIRONMENT
+    return f"It is the variable {param.envvar} of the environment." if given else ""
+
+
 def fail(text: str, debug: bool) -> None:
     """Print one message of at most six lines, or the traceback, and exit with 2."""
     if debug:
         traceback.print_exc()
-    lines = [line for line in text.strip().splitlines() if line.strip()][:6]
+    lines = [printable(line) for line in text.strip().splitlines() if line.strip()][:LINES]
     click.echo("Error: " + "\n  ".join(lines), err=True)
     sys.exit(BAD_INPUT)
+
+
+def printable(line: str) -> str:
+    """A line of a message: what a terminal would obey is written out, and what is long is cut."""
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+    return shown if len(shown) <= WIDTH else f"{shown[: WIDTH - END - 1]}…{shown[-END:]}"
 
 
 @contextlib.contextmanager

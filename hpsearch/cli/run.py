@@ -14,8 +14,12 @@ import click
 
 from ..errors import PointError, SearchStopped, StudyError
 from .main import NO_SUCCESS, only_json, start_keras
+from .rebuild import FROM_MLFLOW, first_steps
 
 __all__ = ["resume_command", "run_command"]
+
+
+MOST_WORKERS = 1000  # more is a slip of the hand, and each takes a gigabyte
 
 
 def _other_name(wanted: str) -> Callable[..., Any]:
@@ -45,14 +49,18 @@ def _memory(ctx: click.Context, param: click.Parameter, value: str | None) -> in
 
 
 def _fixed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    fixed = {}
+    from ..study.options import strict_json
+
+    fixed: dict[str, Any] = {}
     for text in values:
         label, equals, value = text.partition("=")
         if not equals or not label:
-            raise click.BadParameter(f"write label=value, got {text!r}.")
+            raise click.BadParameter(f"write label=value, got {text[:80]!r}.")
+        if label in fixed:
+            raise click.BadParameter(f"{label!r} is fixed twice. Give one value.")
         try:
-            fixed[label] = json.loads(value)
-        except json.JSONDecodeError:
+            fixed[label] = strict_json(value)
+        except ValueError:
             fixed[label] = value
     return fixed
 
@@ -81,7 +89,7 @@ BUDGET = [
     click.option("--n-trials", hidden=True, callback=_other_name("max-trials"), expose_value=False),
 ]  # fmt: skip
 WORKERS = [
-    click.option("-w", "--workers", type=click.IntRange(0), envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
+    click.option("-w", "--workers", type=click.IntRange(0, MOST_WORKERS), envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
     click.option("--gpus-per-trial", type=float, metavar="G", help="A whole number, or a part of a GPU such as 0.5; 0 for none. [default: 1 where there are any]"),
     click.option("--trial-timeout", callback=_duration, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed."),
     click.option("--trial-memory", callback=_memory, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB (Keras itself takes about 0.7)."),
@@ -91,6 +99,7 @@ PLACE = [
     click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("mlruns"), show_default=True, help="Where studies and the default MLflow store live."),
     click.option("--tracking-uri", metavar="URI", help="MLflow's store. [default: MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db]"),
 ]  # fmt: skip
+OFFLINE = click.option("--offline", is_flag=True, default=None, help="Leave MLflow alone; `hpsearch sync` tells it everything later.")  # fmt: skip
 
 
 def _with(options: list[Any]) -> Callable[[Any], Any]:
@@ -151,8 +160,9 @@ Examples:
     help="Try one point before the search starts. [default: yes]",
 )
 @_with(PLACE)
+@OFFLINE
 def run_command(space: str, as_json: bool, **given: Any) -> None:
-    """Search SPACE: a ready space's name, or a Python file with a variable `space`."""
+    """Search SPACE: a ready space's name, or a Python file with a variable `space` (FILE.py:other for another)."""
     with only_json(as_json) as out:
         _search(space, given, as_json, out)
 
@@ -163,16 +173,42 @@ def run_command(space: str, as_json: bool, **given: Any) -> None:
 Examples:
   hpsearch resume                          # the latest study
   hpsearch resume digits_mlp-1 --max-trials 40
-  hpsearch resume tonight --timeout 1h""",
+  hpsearch resume tonight --timeout 1h
+  hpsearch resume --from-mlflow RUN_ID --space my_space.py    # on another machine""",
 )
 @click.argument("study", required=False)
 @_with(BUDGET)
 @_with(WORKERS)
 @_with(PLACE)
+@OFFLINE
+@_with(FROM_MLFLOW)
 def resume_command(
-    study: str | None, as_json: bool, folder: Path, tracking_uri: str | None, **given: Any
+    study: str | None,
+    as_json: bool,
+    folder: Path,
+    tracking_uri: str | None,
+    from_mlflow: str | None,
+    space: str | None,
+    new_name: str | None,
+    **given: Any,
 ) -> None:
     """Go on with STUDY, by default the latest, from its record. --max-trials is its total."""
+    if from_mlflow or space or new_name:
+        first = first_steps(from_mlflow, space, new_name or study, folder, tracking_uri)
+        if first is None:
+            return
+        target, settings, options = first
+    else:
+        target, settings, options = _recorded(folder, study)
+    budget = {key: value for key, value in settings["budget"].items() if value is not None}
+    options |= budget | {key: value for key, value in given.items() if value not in (None, [])}
+    options |= {"folder": folder, "tracking_uri": tracking_uri}
+    with only_json(as_json) as out:
+        _search(target, options, as_json, out)
+
+
+def _recorded(folder: Path, study: str | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """What a study here searches, its settings, and the options that go on with it."""
     from ..store import Store
 
     name = which_study(folder, study)
@@ -183,11 +219,7 @@ def resume_command(
             f"Study {name!r} was begun by a script. Run the script again with "
             f"study={name!r}, resume=True."
         )
-    budget = {key: value for key, value in settings["budget"].items() if value is not None}
-    options = budget | {key: value for key, value in given.items() if value not in (None, [])}
-    options |= {"study": name, "resume": True, "folder": folder, "tracking_uri": tracking_uri}
-    with only_json(as_json) as out:
-        _search(settings["target"], options, as_json, out)
+    return settings["target"], settings, {"study": name, "resume": True}
 
 
 def which_study(folder: Path, name: str | None) -> str:
@@ -209,15 +241,15 @@ def which_study(folder: Path, name: str | None) -> str:
 
 
 def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[str], Any]) -> None:
-    from ..space import find
+    from ..space import glance
     from ..study import Session, make_folder, options_from, problem_of
     from .progress import watcher
 
+    glance(target)  # before Keras is imported, which takes seconds
     # What was not given is left out: on resume the record knows it.
     workers = given.pop("workers", None)
     known = {k: v for k, v in given.items() if v not in (None, [], {})}
     options = options_from({**known, "workers": workers})
-    find(target)  # before Keras is imported, which takes seconds
     make_folder(options.folder)
     plan = _workers(options)
     start_keras(options.folder)

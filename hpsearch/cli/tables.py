@@ -60,6 +60,8 @@ def _print_ways_on(session: Any, result: Result) -> None:
     from ..record import ui_line
 
     click.echo("")
+    if failed := result.counts["failed"]:
+        click.echo(f"{f'{failed} failed:':<28}hpsearch failures {result.study}")
     if result.best is not None and session.problem.space is not None:
         click.echo(f"The winner as plain Keras:  hpsearch best {result.study} --code")
     click.echo("Look at it in MLflow:       hpsearch ui")

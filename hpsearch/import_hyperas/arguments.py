@@ -167,8 +167,12 @@ def metric_name(name: str) -> str:
     return ("val_" if before or name.startswith("val_") else "") + WORDS.get(bare, bare)
 
 
-def modernised(name: str, call: ast.Call, notes: Notes) -> bool:
-    """Give a call of the Keras thing `name` today's arguments; return whether any changed."""
+def modernised(name: str, call: ast.Call, notes: Notes, rate_set_by: str = "") -> bool:
+    """Give a call of the Keras thing `name` today's arguments; return whether any changed.
+
+    Args:
+        rate_set_by: the callback of the file that sets the learning rate, "" for none.
+    """
     before = ast.dump(call)
     own = OWN_KEYWORDS.get(name, {})
     kept = []
@@ -195,7 +199,7 @@ def modernised(name: str, call: ast.Call, notes: Notes) -> bool:
     if name in KERNELS:
         _kernel(call, KERNELS[name])
     if name.startswith("optimizers."):
-        _optimizer(name, call, notes)
+        _optimizer(name, call, notes, rate_set_by)
     return ast.dump(call) != before
 
 
@@ -264,8 +268,8 @@ def _kernel(call: ast.Call, dimensions: int) -> None:
         call.args.append(size)
 
 
-def _optimizer(name: str, call: ast.Call, notes: Notes) -> None:
-    """``decay=d`` divided the rate by 1 + d · step: a schedule in Keras 3."""
+def _optimizer(name: str, call: ast.Call, notes: Notes, rate_set_by: str) -> None:
+    """``decay=d`` divided the rate by 1 + d · step: a schedule in Keras 3, which no callback sets."""
     named = {keyword.arg: keyword for keyword in call.keywords}
     if name in CHANGED_RATES and not call.args and "learning_rate" not in named:
         was = RATES[name]
@@ -279,6 +283,15 @@ def _optimizer(name: str, call: ast.Call, notes: Notes) -> None:
     if decay is None:
         return
     call.keywords.remove(decay)
+    if rate_set_by:
+        notes.add(
+            decay.value.lineno,
+            f"decay={ast.unparse(decay.value)[:40]} is left out: it is a schedule in Keras 3, whose "
+            f"rate {rate_set_by} cannot set, so that every trial in which it does would fail",
+            f"for the decay instead leave {rate_set_by} out and write learning_rate="
+            "optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=…)",
+        )
+        return
     own = named.get("learning_rate", ast.keyword("", ast.Constant(RATES.get(name, 0.001))))
     function = ast.Name("InverseTimeDecay", ast.Load())
     schedule = ast.Call(

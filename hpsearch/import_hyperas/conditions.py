@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TypeVar, final
 
 from .marks import imported, mark_of, marked
-from .names import free
+from .names import Imports, free
 from .translate import NotStraight, stores
 
-__all__ = ["Branches", "applied", "condition_of", "switch_name"]
+__all__ = ["Branches", "applied", "condition_of", "switch_name", "without_conditional"]
 
 T = TypeVar("T")
 FLIPPED = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE}
@@ -118,6 +118,36 @@ def _possible(tests: list[ast.expr | bool], items: list[T]) -> tuple[list[ast.ex
     return kept_tests, kept
 
 
+@final
+class _Unwrapping(ast.NodeTransformer):
+    """Puts the argument of hyperas's ``conditional`` in its place."""
+
+    def __init__(self, imports: Imports, own: set[str]) -> None:
+        self._imports, self._own = imports, own
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if len(node.args) != 1 or node.keywords or not self._is_conditional(node.func):
+            return node
+        return marked(ast.copy_location(node.args[0], node), rewritten=True)
+
+    def _is_conditional(self, function: ast.expr) -> bool:
+        full = self._imports.full(function)
+        if full is None:  # hyperas itself imported it into the file that it ran
+            name = function.id if isinstance(function, ast.Name) else ""
+            return name == "conditional" and name not in self._own
+        return full.startswith("hyperas.") and full.endswith(".conditional")
+
+
+def without_conditional(tree: ast.Module, imports: Imports, own: set[str]) -> None:
+    """Take ``conditional(x)`` of hyperas for x, which it returns, everywhere in a file.
+
+    Args:
+        own: the names of the file's own functions.
+    """
+    _Unwrapping(imports, own).visit(tree)
+
+
 def condition_of(
     test: ast.expr, line: int, word: Callable[[ast.expr], ast.expr | None]
 ) -> ast.expr | bool:
@@ -138,7 +168,7 @@ def condition_of(
             return not inner if isinstance(inner, bool) else _inverse(inner)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             return _comparison(left, op, right, line, word)
-        case ast.Call(func=ast.Name(id="conditional" | "bool"), args=[inner_call], keywords=[]):
+        case ast.Call(func=ast.Name(id="bool"), args=[inner_call], keywords=[]):
             return condition_of(inner_call, line, word)
     found = word(test)
     if found is None:
@@ -173,7 +203,7 @@ def _comparison(
 
 def _bare(node: ast.expr) -> ast.expr:
     match node:
-        case ast.Call(func=ast.Name(id="conditional" | "str"), args=[inner], keywords=[]):
+        case ast.Call(func=ast.Name(id="str"), args=[inner], keywords=[]):
             return inner
     return node
 

@@ -10,6 +10,7 @@ from typing import Any, final
 from ..errors import SpaceError
 from .arguments import metric_name
 from .command import options_of
+from .conditions import without_conditional
 from .data import DataPart, constants_of, data_part
 from .declared import Declared, Local
 from .kept import Kept
@@ -100,6 +101,7 @@ def convert(text: str, name: str) -> Conversion:
 
 def _converted(text: str, name: str) -> Conversion:
     context = Context(Source(name, code_in(text)))
+    without_conditional(context.source.tree, context.imports, context.functions)
     reading = read(context)
     fitting = fitting_of(context, reading.model)
     objective = objective_of(reading, fitting, _metrics(reading, fitting))

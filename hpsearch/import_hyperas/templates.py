@@ -164,6 +164,7 @@ def _tokens(text: str) -> Sequence[tokenize.TokenInfo]:
     try:
         return list(tokenize.generate_tokens(io.StringIO(text).readline))
     except tokenize.TokenError as error:
+        ast.parse(text)  # braces in braces are Python too; it says which bracket was not closed
         message, (line, _) = error.args
         raise SyntaxError(message, ("", line, 0, "")) from None
 

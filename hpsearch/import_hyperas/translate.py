@@ -47,6 +47,7 @@ MODES = {"sum": "Add", "mul": "Multiply", "concat": "Concatenate", "ave": "Avera
 MODES |= {"max": "Maximum", "dot": "Dot", "cos": "Dot"}
 STORED = ("mnist", "fashion_mnist", "cifar10", "cifar100", "california_housing")
 """The datasets that `load_data` of the ready spaces reads; the others stay Keras's."""
+RATE_SETTERS = ("callbacks.ReduceLROnPlateau", "callbacks.LearningRateScheduler")
 NUMPY = {"float": "float", "int": "int", "bool": "bool", "object": "object", "str": "str"}
 N = TypeVar("N", bound=ast.AST)
 
@@ -76,7 +77,10 @@ class Context:
         self.inner: dict[int, ast.expr] = {}
         self.whole_names: set[str] = set()
         self.functions: set[str] = set()
+        self.rate_set_by = ""  # the callback that sets the learning rate
         for node in ast.walk(source.tree):
+            if isinstance(node, ast.Call) and self.imports.keras(node.func) in RATE_SETTERS:
+                self.rate_set_by = (self.imports.keras(node.func) or "").partition(".")[2]
             number = template_number(node)
             if number is not None and isinstance(node, ast.Call):
                 self.inner[number] = node.args[0]
@@ -193,7 +197,7 @@ class Translator(ast.NodeTransformer):
         if made is not None:
             layer: ast.AST = self.visit(made)
             return _changed(node, layer)
-        changed = modernised(name, node, self.context.notes)
+        changed = modernised(name, node, self.context.notes, self.context.rate_set_by)
         self.generic_visit(node)
         return marked(node, rewritten=True) if changed else node
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -125,7 +126,12 @@ class Code:
         return Text(self._reference(recorder.target))
 
     def call(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return self._remember(Made(function, list(args), dict(kwargs)))
+        written = {
+            key: value
+            for key, value in kwargs.items()
+            if plain(value) is not None or not _none_by_default(function, key)
+        }
+        return self._remember(Made(function, list(args), written))
 
     def adapted(self, node: Adapted, layer: Any, on: Any) -> Any:
         self._remember(Made(layer, [on], kind="adapt"))
@@ -160,6 +166,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
+
+
+def _none_by_default(function: Any, argument: str) -> bool:
+    """Whether leaving an argument of Keras's out is the same as None: a `maybe` that is off."""
+    if not isinstance(function, Text) or not function.text.startswith("keras."):
+        return False
+    import keras
+
+    try:
+        target = functools.reduce(getattr, function.text.split(".")[1:], keras)
+        parameter = inspect.signature(target).parameters.get(argument)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return parameter is not None and parameter.default is None
 
 
 def inside(value: Any) -> Iterator[Made]:

@@ -199,17 +199,18 @@ def _write_split(
     at = int(parts.train.rows or 0)
     if isinstance(how, Holdout) and how.shuffle:
         section.numpy = True
+        order, train, validation = map(layout.free, ("order", "train_rows", "validation_rows"))
         section.lines += [
             "# The rows for validation are those of the study.",
-            f"order = np.random.default_rng({study_seed}).permutation({at + held})",
+            f"{order} = np.random.default_rng({study_seed}).permutation({at + held})",
         ]
         if how.stratify:
             labels = whole.y if parts.train.y.ndim == 1 else f"{whole.y}.argmax(axis=-1)"
-            section.lines.append(f"order = {layout.text(stratified)}(order, {labels}, {held})")
+            section.lines.append(f"{order} = {layout.text(stratified)}({order}, {labels}, {held})")
         section.lines.append(
-            f"train_rows, validation_rows = np.sort(order[:{at}]), np.sort(order[{at}:])"
+            f"{train}, {validation} = np.sort({order}[:{at}]), np.sort({order}[{at}:])"
         )
-        rows = ("[train_rows]", "[validation_rows]")
+        rows = (f"[{train}]", f"[{validation}]")
     else:
         section.lines.append(f"# The last {held} of {at + held} rows are for validation.")
         rows = (f"[:{at}]", f"[{at}:]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -25,10 +25,7 @@ PART = '''class Part(NamedTuple):
     x: Any
     y: Any = None
     weight: Any = None'''
-RESERVED = (
-    *("SEED", "model", "load", "keras", "np", "order", "train_rows", "validation_rows"),
-    *("report", "Part", "Parts"),
-)
+RESERVED = ("load", "keras", "np", "report", "Part", "Parts")
 PARTS = '''class Parts(NamedTuple):
     """The data, as the functions of the space receive it."""
 
@@ -76,23 +73,47 @@ def plain_keras(
         memory=Memory(),
         seeded=set_seeds,
     )
-    return _Script(made, checked, seed, study_seed).text(name, path)
+    script = _Script(made, checked, seed, study_seed)
+    text = script.text(name, path)
+    if not script.clashes:
+        return text
+    # A global of the space's file has a name of ours, which was seen after that was written.
+    return _Script(made, checked, seed, study_seed, theirs=script.clashes).text(name, path)
 
 
 @final
 class _Script:
-    """Writes the sections of one script."""
+    """Writes the sections of one script.
 
-    def __init__(self, made: Construction, point: Point, seed: int, study_seed: int) -> None:
+    Args:
+        theirs: names that the copied functions use, so that no variable of the script has them.
+    """
+
+    def __init__(
+        self,
+        made: Construction,
+        point: Point,
+        seed: int,
+        study_seed: int,
+        theirs: Iterable[str] = (),
+    ) -> None:
         self._made, self._space, self._point = made, made.space, point
         self._seed, self._study_seed = seed, study_seed
         self._sources = Sources(
-            set(RESERVED), lambda name, value: self._layout.assignment(name, value)
+            set(RESERVED),
+            lambda name, value: self._layout.assignment(name, value),
+            theirs,
         )
         self._layout = Layout(
             self._sources.reference, self._array, self._sources.thing, self._sources.taken
         )
         self._data = Section()
+        self._seed_name, self._model_name = self._layout.free("SEED"), self._layout.free("model")
+
+    @property
+    def clashes(self) -> set[str]:
+        """Names of the script that the copied functions use for something else."""
+        return self._sources.clashes
 
     def text(self, name: str, path: Path | None) -> str:
         """The whole script."""
@@ -108,7 +129,7 @@ class _Script:
             "",
             *self._sources.import_lines(),
             "",
-            f"SEED = {self._seed}",
+            f"{self._seed_name} = {self._seed}",
         ]
         after_block = False
         for text in definitions:
@@ -126,7 +147,7 @@ class _Script:
         train = self._data.train
         inputs = f"{train.x}.map(lambda *element: element[0])" if train.dataset else train.x
         here = Labelled(".", "given.folder")
-        return {"seed": Text("SEED"), "train": Text(inputs), "folder": here}
+        return {"seed": Text(self._seed_name), "train": Text(inputs), "folder": here}
 
     def _load(self) -> None:
         code = Code(
@@ -140,9 +161,9 @@ class _Script:
     def _model(self) -> list[str]:
         code = self._code()
         model = self._made.builder(code).build(self._space.model, "model")
-        model.variable = "model"
+        model.variable = self._model_name
         lines = self._layout.statements(code.made, [model])
-        return ["keras.utils.set_random_seed(SEED)", *lines]
+        return [f"keras.utils.set_random_seed({self._seed_name})", *lines]
 
     def _compile(self, phase: Noun | None = None) -> list[str]:
         code = self._code()
@@ -152,7 +173,7 @@ class _Script:
         given = [name for name in COMPILE if getattr(self._space, name) is not None]
         if not given and phase is not None:  # as its function compiled it
             again = self._layout.text(compile_again)
-            return self._layout.call(again, [Text("model")], changes)
+            return self._layout.call(again, [Text(self._model_name)], changes)
         if not given:
             return []  # its function compiled it, or a loop of one's own needs no loss
         arguments = {
@@ -166,7 +187,7 @@ class _Script:
         if metrics is not None:
             arguments["metrics"] = metrics
         lines = self._layout.statements(code.made, list(arguments.values()))
-        return [*lines, *self._layout.call("model.compile", [], arguments)]
+        return [*lines, *self._layout.call(f"{self._model_name}.compile", [], arguments)]
 
     def _training(self) -> list[list[str]]:
         if self._space.train is not None:
@@ -186,7 +207,7 @@ class _Script:
         phase = builder.build(self._space.phases[number], self._made.phase_place(number))
         lines: list[str] = []
         if phase.fields["prepare"] is not None:
-            lines.append(f"{self._layout.text(phase.fields['prepare'])}(model)")
+            lines.append(f"{self._layout.text(phase.fields['prepare'])}({self._model_name})")
         inside = [value for name, value in phase.fields.items() if name != "prepare"]
         lines += self._layout.statements(code.made, inside)
         again = any(phase.fields[name] is not None for name in NOT_FIT)
@@ -194,7 +215,7 @@ class _Script:
         train = self._data.train
         arguments = self._fit_arguments(phase)
         args = [Text(train.x)] if train.dataset else [Text(train.x), Text(str(train.y))]
-        return [*lines, *compiled, *self._layout.call("model.fit", args, arguments)]
+        return [*lines, *compiled, *self._layout.call(f"{self._model_name}.fit", args, arguments)]
 
     def _fit_arguments(self, phase: Noun) -> dict[str, Any]:
         """The arguments of ``Model.fit`` that differ from its own defaults."""
@@ -247,7 +268,9 @@ class _Script:
         return [
             *lines,
             *self._parts(),
-            *self._layout.call(self._layout.text(loop), [Text("model"), Text("data")], fit),
+            *self._layout.call(
+                self._layout.text(loop), [Text(self._model_name), Text("data")], fit
+            ),
         ]
 
     def _own_loop_fit(self) -> dict[str, Any]:
@@ -281,14 +304,16 @@ class _Script:
             function = self._made.builder(code).build(self._space.evaluate, "evaluate")
             lines += self._layout.statements(code.made, [function])
             lines += self._parts() if self._space.train is None else []
-            lines.append(f"print({self._layout.text(function)}(model, data))")
+            lines.append(f"print({self._layout.text(function)}({self._model_name}, data))")
         test = self._data.test
         if test is not None and self._space.train is None:
             arguments: dict[str, Any] = {"verbose": 0, "return_dict": True}
             args = [Text(test.x)] if test.dataset else [Text(test.x), Text(str(test.y))]
             if test.weight:
                 arguments = {"sample_weight": Text(test.weight), **arguments}
-            call = self._layout.text(self._code().call(Text("model.evaluate"), args, arguments))
+            call = self._layout.text(
+                self._code().call(Text(f"{self._model_name}.evaluate"), args, arguments)
+            )
             lines.append(f"print({call})")
         return lines
 

@@ -15,7 +15,7 @@ import inspect
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
 from ..declare import Expression, Recorder, plain_value
@@ -48,10 +48,21 @@ class Sources:
     Args:
         taken: names that nothing else may have; grows.
         assign: writes ``name = value`` on lines.
+        theirs: names that globals of copied functions have.
+
+    Attributes:
+        clashes: those that are found to be taken by something else, so that they belong in `theirs`.
     """
 
-    def __init__(self, taken: set[str], assign: Callable[[str, Any], list[str]]) -> None:
+    def __init__(
+        self,
+        taken: set[str],
+        assign: Callable[[str, Any], list[str]],
+        theirs: Iterable[str] = (),
+    ) -> None:
+        self._theirs, self.clashes = set(theirs), set[str]()
         self.taken, self._assign = taken, assign
+        self.taken |= self._theirs
         self._modules: set[tuple[str, str]] = set()  # (name, how it is called)
         self._names: dict[str, set[str]] = {}  # imported from a module
         self.definitions: list[str] = []
@@ -167,7 +178,7 @@ class Sources:
         else:
             written = self._constant(name, value)
         if written != name and f"{name} = {written}" not in self.definitions:
-            self.taken.add(name)
+            self._keep(name)
             self.definitions.append(f"{name} = {written}")
 
     def _constant(self, name: str, value: Any) -> str:
@@ -177,9 +188,15 @@ class Sources:
             return self.thing(value, name)
         text = "\n".join(self._assign(name, value))
         if text not in self.definitions:
-            self.taken.add(name)
+            self._keep(name)
             self.definitions.append(text)
         return name
+
+    def _keep(self, name: str) -> None:
+        """Leave a name to a global of a copied function."""
+        if name in self.taken and name not in self._theirs:
+            self.clashes.add(name)
+        self.taken.add(name)
 
     def _define(self, wanted: str, text: str) -> str:
         name = self._free(wanted)

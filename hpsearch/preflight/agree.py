@@ -40,6 +40,7 @@ def findings(
     place: str,
     outputs: Any,
     parts: Mapping[str, Part],
+    trained: Part | None,
     digest: str,
     scans: Scans,
 ) -> Iterator[Finding]:
@@ -50,6 +51,7 @@ def findings(
         place: where it stands in the space.
         outputs: what the untrained model gives for a few rows, as NumPy arrays.
         parts: arrays by the names of the parts; of a dataset its first batch.
+        trained: the rows that are left for training after the split; None of a dataset.
         digest: of the data, "" for datasets.
         scans: what was found in the data before.
     """
@@ -60,7 +62,7 @@ def findings(
             "write a function of y and p that adds them.",
             sure=False,
         )
-    for subject in subjects(model, loss, place, outputs, parts):
+    for subject in subjects(model, loss, place, outputs, parts, trained):
         if len(subject.output.shape) >= 2:
             yield from _constant(subject)
             yield from RULES[subject.loss.kind](subject, digest, scans)
@@ -214,6 +216,14 @@ def _probabilities(subject: Subject, *, most: float) -> Iterator[Finding]:
                 sure=False,
             )
         return
+    if activation == "sigmoid" and function == "softmax" and output.shape[-1] > 1:
+        yield Finding(
+            f"{subject.written} takes the probabilities of {output.shape[-1]} classes, which sum to "
+            f"1; the output {_shape(output)} comes out of {_named(head)}, each number by itself. "
+            "Write activation='softmax' in the last layer; for several classes at once rows of 0 "
+            "and 1 as targets, with loss='binary_crossentropy'.",
+            sure=False,
+        )
     wrong = bool(np.any((output < -SOFT) | (output > most + SOFT)))
     unbounded = head is not None and head.unbounded
     if wrong or unbounded:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..build import Part
 from ..space import Holdout
-from .subjects import Finding, Subject, offending, where
+from .subjects import Finding, Subject, nested, offending, where
 from .values import CHUNK, Offence, Scans, outside
 
 __all__ = ["UNKNOWN", "class_numbers", "unseen_classes"]
@@ -52,8 +52,31 @@ def _other_numbers(subject: Subject, part: str, classes: int, found: Offence) ->
             "rows out, or number the classes of all parts by one function."
         )
     bigger = np.isfinite(most) and most >= classes
+    if bigger and (only_held := _only_held_out(subject, classes)):
+        return only_held
     more = f"Write layers.Dense({int(most) + 1}) (or given.classes), or n" if bigger else "N"
     return f"{more}umber the classes from 0: {ONE_BY_ONE}."
+
+
+def _only_held_out(subject: Subject, classes: int) -> str | None:
+    """What to write where all rows of classes that the outputs lack are held out for validation."""
+    if subject.trained is None or nested(subject.trained):
+        return None
+    y, trained = np.asarray(subject.targets["train"]), np.asarray(subject.trained)
+    if not trained.max(initial=0) < classes:
+        return None
+    numbers, counts = np.unique(y[y >= classes], return_counts=True)
+    numbers = numbers.astype("int64")
+    several = "classes" if len(numbers) > 1 else "class"
+    if subject.key == "y" and trained.ndim == 1 and counts.min() > 1:
+        advice = "Write validation=Holdout(0.2, stratify=True), leave these rows out"
+    else:
+        advice = "Leave these rows out"
+    return (
+        f"Only rows held out for validation hold {several} {_listed(numbers.tolist())}, and "
+        f"given.classes counts the rows for training alone. {advice}, or write the number of "
+        f"units yourself: layers.Dense({int(numbers[-1]) + 1})."
+    )
 
 
 def unseen_classes(

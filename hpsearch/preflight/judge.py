@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Any, final
 
@@ -13,6 +14,7 @@ from ..errors import BuildError, DataError
 from .agree import findings
 from .classes import unseen_classes
 from .explain import part_differs, shapes_of
+from .goal import goal_without_sense
 from .known import own_step
 from .subjects import Finding, subjects
 from .values import Offence, Scans, offences
@@ -79,6 +81,7 @@ class Judge:
             place=place,
             outputs=self._outputs,
             parts=self._parts,
+            trained=None if self._made.parts.train.dataset else self._made.parts.train,
             digest=self._digest,
             scans=self._scans,
         )
@@ -86,7 +89,9 @@ class Judge:
             if finding.sure:
                 raise BuildError(finding.text)
             yield finding.text
-        for finding in self._unseen(loss, place):
+        given = subjects(self._model, loss, place, self._outputs, self._parts)
+        goal = goal_without_sense(self._made.space, given, self._digest, self._scans)
+        for finding in itertools.chain(self._unseen(loss, place), goal):
             yield finding.text
 
     def _unseen(self, loss: Any, place: str) -> Iterator[Finding]:

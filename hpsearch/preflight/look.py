@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
+import difflib
 import itertools
+import re
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -18,6 +19,7 @@ from .judge import Judge, first_batch
 from .points import candidates
 from .score import scores_of
 from .supply import Supply
+from .training import odd_in_training
 from .values import Scans
 
 __all__ = ["Look", "first_look", "look"]
@@ -75,7 +77,7 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
         raise
     except Exception as error:
         raise BuildError(_told(model, made, error)) from error
-    warnings += _odd_in_training(made, names, judge)
+    warnings += odd_in_training(model, made, names, judge)
     if space.evaluate is not None and names is not None:  # a loop of one's own may compile first
         scores, failed = scores_of(model, made)
         warnings += [failed] if failed else []
@@ -83,7 +85,8 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
         names = None if unknown else tuple(dict.fromkeys((*names, *scores)))
     if names is not None and space.metric not in names:
         raise _NoMetric(
-            f"No trial will report the metric {space.metric!r}. {nearest(space.metric, names)}"
+            f"No trial will report the metric {space.metric!r}. "
+            + (_misspelt(space.metric) or nearest(space.metric, names))
             + _why_missing(space, made.parts)
         )
     shapes = getattr(model, "output_shape", None)
@@ -156,37 +159,6 @@ def _told(model: Any, made: Construction, error: Exception) -> str:
         return f"The first batch failed: {said(error)}"
 
 
-def _odd_in_training(made: Construction, names: tuple[str, ...] | None, judge: Judge) -> list[str]:
-    """Warnings about what a trial is trained with: each phase is built, and none of it is used.
-
-    Raises:
-        BuildError: if a phase cannot be built, or waits for a metric that no epoch reports.
-    """
-    odd: list[str] = []
-    phases = len(made.space.phases)
-    if made.space.train is not None:
-        phases = int("fit" in inspect.signature(made.function("train")).parameters)
-    prepared = False
-    for number in range(phases):
-        phase = made.phase(number)
-        for callback in phase.callbacks or ():
-            _check_monitor(callback, names)
-        prepared = prepared or phase.prepare is not None  # which may change the output
-        if phase.loss is not None and not prepared:
-            odd += judge.agreement(phase, f"{made.phase_place(number)}.loss")
-    return odd
-
-
-def _check_monitor(callback: Any, names: tuple[str, ...] | None) -> None:
-    """Refuse a callback that waits for a metric that no epoch reports; Keras would fail or ignore it."""
-    monitor = getattr(callback, "monitor", None)
-    if isinstance(monitor, str) and names is not None and monitor not in (*names, "learning_rate"):
-        raise BuildError(
-            f"{type(callback).__name__} monitors {monitor!r}, which no trial reports. "
-            f"{nearest(monitor, names)}"
-        )
-
-
 def _reported(values: dict[str, float] | None, parts: Parts) -> tuple[str, ...] | None:
     """The names that an epoch will report; None where only the loop of the user's own knows."""
     if values is None:
@@ -201,7 +173,22 @@ def _why_missing(space: Space, parts: Parts) -> str:
     if space.metric.startswith("val_") and parts.validation is None:
         return " There is no validation part: write Data(…, validation=0.2)."
     name = space.metric.removeprefix("val_")
+    if _misspelt(name):
+        return ""
     return f" Name {_keras_metric(name) or repr(name)} in metrics=[…], or return it from evaluate=."
+
+
+def _misspelt(metric: str) -> str | None:
+    """``Did you mean …?`` for a metric that is nearly one that Keras knows by its name."""
+    import keras
+
+    words = (re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind) for kind in dir(keras.metrics))
+    known = ["accuracy", *(word.lower() for word in words)]
+    name = metric.removeprefix("val_")
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    if not close:
+        return None
+    return f"Did you mean {metric[: len(metric) - len(name)] + close[0]!r}?"
 
 
 def _keras_metric(name: str) -> str | None:

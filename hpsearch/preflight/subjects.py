@@ -35,6 +35,7 @@ class Subject:
         key: how the targets are written: ``y``, ``y['b']``.
         targets: the targets of each part, by its name.
         weighted: the names of parts in which some rows count nothing.
+        trained: the targets that are trained with, after the split; None where not known.
     """
 
     loss: KnownLoss
@@ -44,6 +45,7 @@ class Subject:
     key: str
     targets: dict[str, Any]
     weighted: set[str]
+    trained: Any = None
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -53,9 +55,18 @@ class Subject:
 
 
 def subjects(
-    model: Any, loss: Any, place: str, outputs: Any, parts: Mapping[str, Part]
+    model: Any,
+    loss: Any,
+    place: str,
+    outputs: Any,
+    parts: Mapping[str, Part],
+    trained: Part | None = None,
 ) -> Iterator[Subject]:
-    """Each output with its loss and targets; none where the three are not structured alike."""
+    """Each output with its loss and targets; none where the three are not structured alike.
+
+    Args:
+        trained: the rows that are trained with, where `parts` are those before the split.
+    """
     heads = heads_of(model, outputs)
     weighted = {name for name, part in parts.items() if _some_count_nothing(part.weight)}
     for place_of_loss, one, key, pick in _paired(loss, place, outputs, model):
@@ -64,7 +75,8 @@ def subjects(
         numbers = {name: y for name, y in targets.items() if _is_numbers(y)}
         if known is not None and "train" in numbers and len(numbers) == len(targets):
             written = f"{place_of_loss}={known.text}"
-            yield Subject(known, written, pick(outputs), pick(heads), key, numbers, weighted)
+            kept = None if trained is None else pick(trained.y)
+            yield Subject(known, written, pick(outputs), pick(heads), key, numbers, weighted, kept)
 
 
 def _paired(

@@ -2,12 +2,13 @@
 
 The study store is the truth; see `hpsearch.store`. Only this package imports MLflow, and only when
 it is used. What MLflow is told is plain data made in `content`; `projection` writes it, in the
-thread of `recorder`; `models` keeps the best models and the registry; `view` is how the page opens.
+thread of `recorder`; `reading` reads it back; `models` keeps the best models and the registry; `view` is how the page opens.
 """
 
 from ..store import without_passwords
 from .content import Facts, Label, Settings, test_of
 from .models import Champion, Registered, champion, log_model, registered_name
+from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
 from .tracking import check, tracking_uri, ui_command, ui_line
 
@@ -15,12 +16,16 @@ __all__ = [
     "Champion",
     "Facts",
     "Label",
+    "Recorded",
     "Recorder",
     "Registered",
     "Settings",
     "champion",
     "check",
     "log_model",
+    "read_space",
+    "read_study",
+    "read_trials",
     "registered_name",
     "test_of",
     "tracking_uri",

@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self, TypeAlias, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ..store import PARENT, Parcel, Store, json_without_passwords, without_passwords
 from ..trial import Status, Trial, finite
 from . import content
 from .content import Settings
+from .runs import Pair, pages, pair_of
 from .tracking import open_experiment
 from .view import share
+from .writing import Writer, metric
 
 __all__ = ["Epochs", "Projection"]
 
 Epochs: TypeAlias = dict[int, tuple[float, dict[str, float]]]
 """``{epoch: (seconds since 1970, metrics)}``, as they were reported."""
 
-Pair: TypeAlias = tuple[int, int]
-"""(number, attempt) of a trial, or `PARENT`."""
-
 TELL = 5.0  # seconds between writes to the study's own run
-PAGE = 500  # runs per search
-METRICS = 900  # per request; MLflow takes 1000 metrics, 100 params and 100 tags
-WORDS = 90
 
 
 class Projection:
@@ -52,6 +46,7 @@ class Projection:
         self._store = store
         self._uri = uri
         self._client = client
+        self._writer = Writer(client, uri)
         self._settings = cast(Settings, store.settings)
         self._experiment: str | None = None
         self._runs: dict[Pair, str] = store.run_ids()
@@ -62,7 +57,6 @@ class Projection:
         self._ended: dict[int, Trial] = {}
         self._told = -math.inf  # when the study's own run was last written to
         self._sent: dict[Pair, set[int]] = {}  # epochs of running trials
-        self._homes: dict[str, Path] = {}  # artifact folders of runs that are on this machine
         self._inputs = _inputs(self._settings)
 
     def __enter__(self) -> Self:
@@ -89,6 +83,7 @@ class Projection:
     def doubt(self) -> None:
         """After a failed call: look again at what MLflow has before anything is made."""
         self._sure, self._doubt = False, True
+        self._ended = {}  # written again, if it is to a run that is not there any more
 
     def has(self, parcel: Parcel) -> bool:
         """Whether this end of a trial is written and only waits for the study's own run."""
@@ -103,7 +98,8 @@ class Projection:
     def start(self, parcel: Parcel, trial: Trial) -> None:
         """Make the run of a trial that goes on for a while."""
         run_id = self._run(trial)
-        self._batch(run_id, [], content.child_params(trial.point), {})
+        self._writer.batch(run_id, [], content.child_params(trial.point), {})
+        self._writer.file(run_id, "trial.json", content.trial_json(trial))
         self._done.append(parcel.id)
 
     def end(self, parcel: Parcel, trial: Trial, reports: Epochs) -> None:
@@ -113,29 +109,35 @@ class Projection:
         if outcome is None:
             return
         if outcome.status is Status.REJECTED:
-            if pair in self._runs:
-                self._client.delete_run(self._runs.pop(pair))
+            self._reject(trial)
             self._done.append(parcel.id)
             return
         known = pair in self._runs
         run_id = self._run(trial)
-        ended = _ms(trial.ended or trial.started)
+        ended = trial.ended or trial.started
         labels = self._settings.get("labels", [])
         metrics = [
-            self._metric(key, value, ended, 0)
+            metric(key, value, ended, 0)
             for key, value in content.child_metrics(trial, labels).items()
         ]
         metrics += self._curve_metrics(trial, reports)
         tags = self._child_tags(trial) if known else {}  # a new run was made with them
-        self._batch(run_id, metrics, content.child_params(trial.point), tags)
-        self._write(run_id, "trial.json", content.trial_json(trial))
+        self._writer.batch(run_id, metrics, content.child_params(trial.point), tags)
+        self._writer.file(run_id, "trial.json", content.trial_json(trial))
         if outcome.error:
             text = outcome.traceback or outcome.error
-            self._write(run_id, "error.txt", without_passwords(text))
-        self._client.set_terminated(run_id, content.run_status(outcome.status), ended)
+            self._writer.file(run_id, "error.txt", without_passwords(text))
+        self._writer.end(run_id, content.run_status(outcome.status), ended)
         self._sent.pop(pair, None)
-        self._homes.pop(run_id, None)
         self._ended[parcel.id] = trial
+
+    def _reject(self, trial: Trial) -> None:
+        """A rejected trial has no run, but algorithms learn from it: the study's run keeps it."""
+        run_id = self._runs.pop((trial.number, trial.attempt), None)
+        if run_id is not None:
+            self._client.delete_run(run_id)
+        name = f"rejected/{trial.number}-{trial.attempt}.json"
+        self._writer.file(self._parent(), name, content.trial_json(trial))
 
     def curve(self, pair: Pair, epochs: Epochs) -> None:
         """Send those epochs of a running trial that were not sent before."""
@@ -145,12 +147,12 @@ class Projection:
         if run_id is None or not fresh:
             return
         metrics = [
-            self._metric(content.legal(key), value, _ms(when), epoch)
+            metric(content.legal(key), value, when, epoch)
             for epoch, (when, values) in fresh.items()
             for key, value in values.items()
             if finite(value)
         ]
-        self._batch(run_id, metrics, {}, {})
+        self._writer.batch(run_id, metrics, {}, {})
         sent.update(fresh)
 
     def _curve_metrics(self, trial: Trial, reports: Epochs) -> list[Any]:
@@ -163,7 +165,7 @@ class Projection:
             if epoch not in sent:
                 # The same time at each try, so that a second try writes nothing new.
                 when = reports[epoch][0] if epoch in reports else trial.started + step * (epoch + 1)
-                metrics += [self._metric(k, v, _ms(when), epoch) for k, v in values.items()]
+                metrics += [metric(k, v, when, epoch) for k, v in values.items()]
         return metrics
 
     def _run(self, trial: Trial) -> str:
@@ -185,12 +187,18 @@ class Projection:
 
     def study(self, parcel: Parcel) -> None:
         """Write the settings of the study as they stand; with ``"finish"`` also its end."""
-        fresh = PARENT not in self._runs
-        run_id = self._parent()
-        if not fresh:
-            self._describe(run_id)
-        if parcel.kind == "finish":
-            self._finish(run_id)
+        if parcel.kind == "check":
+            self._doubt = True
+            self._find()
+        else:
+            fresh = PARENT not in self._runs
+            run_id = self._parent()
+            if not fresh:
+                self._describe(run_id)
+            if parcel.kind == "finish":
+                self._finish(run_id)
+            elif not fresh:
+                self._client.update_run(run_id, status="RUNNING")
         self._done.append(parcel.id)
 
     def _parent(self) -> str:
@@ -199,9 +207,12 @@ class Projection:
             started = min((trial.started for trial in self._store.trials()), default=time.time())
             run_id = self._create(PARENT, self._store.name, tags, started)
             self._store.set_run_id(*PARENT, run_id)
-            for pair, child in self._runs.items():  # of a parent that someone deleted
-                if pair != PARENT:
-                    self._client.set_tag(child, "mlflow.parentRunId", run_id)
+            children = [child for pair, child in self._runs.items() if pair != PARENT]
+            for child in children:  # of a parent that someone deleted
+                self._client.set_tag(child, "mlflow.parentRunId", run_id)
+            if children:
+                ended = [trial for trial in self._store.trials() if trial.ended is not None]
+                self._writer.batch(run_id, self._best_so_far(ended), {}, {})
             self._describe(run_id)
         return self._runs[PARENT]
 
@@ -213,27 +224,26 @@ class Projection:
         }
         tags = content.parent_tags(self._store.id, settings, "running")
         tags["mlflow.note.content"] = self._note()
-        self._batch(run_id, self._test_metrics(), params, tags)
-        self._client.update_run(run_id, status="RUNNING")
+        self._writer.batch(run_id, self._test_metrics(), params, tags)
         documents = {
             "space.json": settings.get("description"),
-            "study.json": {"id": self._store.id, **settings},
+            "study.json": {"id": self._store.id, "name": self._store.name, **settings},
         }
         for name, document in documents.items():
-            self._client.log_text(run_id, json_without_passwords(document), name)
+            self._writer.file(run_id, name, json_without_passwords(document))
         source = settings.get("source")
         if source and Path(source).is_file():
             text = Path(source).read_text(encoding="utf-8", errors="replace")
-            self._client.log_text(run_id, without_passwords(text), Path(source).name)
+            self._writer.file(run_id, Path(source).name, without_passwords(text))
         self.link = share(self._client, self._experiment_id(), self._store.id, settings)
 
     def _test_metrics(self) -> list[Any]:
         """Those of the best trial, if it was tested: an earlier best's would be taken for them."""
         best = self._best()
         test = {} if best is None else content.test_of(self._settings, best.number)
-        now = _ms(time.time())
+        now = time.time()
         return [
-            self._metric(content.legal(f"test.{key}"), value, now, 0)
+            metric(content.legal(f"test.{key}"), value, now, 0)
             for key, value in test.items()
             if finite(value)
         ]
@@ -241,22 +251,25 @@ class Projection:
     def _finish(self, run_id: str) -> None:
         trials = self._store.trials()
         table = content.trials_csv(trials, self._settings.get("labels", []))
-        self._client.log_text(run_id, table, "trials.csv")
+        self._writer.file(run_id, "trials.csv", table)
         state = self._settings.get("state", "finished")
         self._client.set_tag(run_id, "hpsearch.state", state)
         ended = max((trial.ended or trial.started for trial in trials), default=time.time())
         status = "KILLED" if state == "interrupted" else "FINISHED"
-        self._client.set_terminated(run_id, status, _ms(ended))
+        self._writer.end(run_id, status, ended)
 
     def _tell_parent(self) -> None:
         """One batch for all trials that ended in this visit: the best so far, and the note."""
+        metrics = self._best_so_far(self._ended.values())
+        self._writer.batch(self._parent(), metrics, {}, {"mlflow.note.content": self._note()})
+
+    def _best_so_far(self, ended: Iterable[Trial]) -> list[Any]:
         direction = self._settings.get("direction", "minimize")
-        metrics = [
-            self._metric("best_so_far", best.value, _ms(trial.ended or 0.0), trial.number)
-            for trial in self._ended.values()
+        return [
+            metric("best_so_far", best.value, trial.ended or 0.0, trial.number)
+            for trial in ended
             for best in self._store.best(direction, until=trial.ended)
         ]
-        self._batch(self._parent(), metrics, {}, {"mlflow.note.content": self._note()})
 
     def _note(self) -> str:
         baselines = [each for each in self._store.trials("baseline") if each.ended]
@@ -270,17 +283,17 @@ class Projection:
     # MLflow
 
     def _find(self) -> None:
-        """Learn which runs MLflow has of this study, and close those that nobody runs any more.
+        """Learn which runs MLflow has of this study, and put right what is wrong with them.
 
-        Runs that the store knows are believed, unless a failed call gave reason for doubt: then
-        only those that are found count, and the others are made anew when they are needed.
+        Runs that the store knows are believed, unless there is reason for doubt: then only those
+        that are found count, and what is missing is owed again.
         """
         self._experiment = None
         there: dict[Pair, list[Any]] = {}  # the newest first
-        for page in self._pages():
+        for page in pages(self._client, self._experiment_id(), self._store.id):
             for run in page:
-                there.setdefault(_pair(run), []).append(run)
-            if not self._doubt and all(_pair(run) in self._runs for run in page):
+                there.setdefault(pair_of(run), []).append(run)
+            if not self._doubt and all(pair_of(run) in self._runs for run in page):
                 break
         found: dict[Pair, str] = {}
         for pair, runs in there.items():
@@ -289,34 +302,35 @@ class Projection:
             found[pair] = known if known in ids else ids[-1]
         self._new |= {pair: run for pair, run in found.items() if self._runs.get(pair) != run}
         self._runs = found if self._doubt else self._runs | found
-        self._close_orphans(there)
+        again = self._put_right(there)
+        if self._doubt:
+            again |= {
+                (trial.number, trial.attempt)
+                for trial in self._store.trials()
+                if trial.ended is not None and trial.status is not Status.REJECTED
+            }.difference(found)
+        self._store.queue_again(again)
         self._sure, self._doubt = True, False
 
-    def _close_orphans(self, there: dict[Pair, list[Any]]) -> None:
+    def _put_right(self, there: dict[Pair, list[Any]]) -> set[Pair]:
+        """Delete runs made twice, close those that nobody runs; return the trials to tell again."""
         owed = {(each.number, each.attempt) for each in self._store.owed(1_000_000)}
+        again: set[Pair] = set()
         for pair, runs in there.items():
-            trial = None if pair == PARENT else self._store.trial(*pair)
-            alive = pair == PARENT or pair in owed or (trial and trial.status is Status.RUNNING)
             for run in runs:
-                # A duplicate was made by a call whose answer was lost.
-                state = "lost" if run.info.run_id == self._runs[pair] else "duplicate"
-                if run.info.status == "RUNNING" and (state == "duplicate" or not alive):
-                    self._client.set_tag(run.info.run_id, "hpsearch.state", state)
-                    self._client.set_terminated(run.info.run_id, "KILLED")
-
-    def _pages(self) -> Iterator[list[Any]]:
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self._experiment_id()],
-                f"tags.`hpsearch.study_id` = '{self._store.id}'",
-                max_results=PAGE,
-                page_token=token,
-            )
-            yield list(page)
-            token = page.token
-            if not token:
-                return
+                run_id = run.info.run_id
+                if run.info.status != "RUNNING":
+                    continue
+                if run_id != self._runs[pair]:  # made by a call whose answer was lost
+                    self._client.delete_run(run_id)
+                elif pair != PARENT and pair not in owed:
+                    trial = self._store.trial(*pair)
+                    if trial is None:
+                        self._client.set_tag(run_id, "hpsearch.state", "lost")
+                        self._client.set_terminated(run_id, "KILLED")
+                    elif trial.status is not Status.RUNNING:
+                        again.add(pair)
+        return again
 
     def _experiment_id(self) -> str:
         if self._experiment is None:
@@ -325,42 +339,9 @@ class Projection:
         return self._experiment
 
     def _create(self, pair: Pair, name: str, tags: dict[str, str], started: float) -> str:
-        run = self._client.create_run(
-            self._experiment_id(), start_time=_ms(started), tags=tags, run_name=name
-        )
-        run_id: str = run.info.run_id
-        home = urlsplit(run.info.artifact_uri)
-        if home.scheme == "file" and not self._uri.startswith("http"):
-            self._homes[run_id] = Path(url2pathname(home.path))
+        run_id = self._writer.create(self._experiment_id(), name, tags, started)
         self._runs[pair] = self._new[pair] = run_id
         return run_id
-
-    def _write(self, run_id: str, name: str, text: str) -> None:
-        home = self._homes.get(run_id)
-        if home is None:
-            self._client.log_text(run_id, text, name)
-        else:  # as MLflow does, without its asking the database where that is (5 ms)
-            home.mkdir(parents=True, exist_ok=True)
-            (home / name).write_text(text, encoding="utf-8")
-
-    def _batch(
-        self, run_id: str, metrics: list[Any], params: dict[str, str], tags: dict[str, str]
-    ) -> None:
-        from mlflow.entities import Param, RunTag
-
-        some = [Param(key, value) for key, value in params.items()]
-        words = [RunTag(key, value) for key, value in tags.items()]
-        parts = max(len(metrics) / METRICS, len(some) / WORDS, len(words) / WORDS, 1)
-        for part in range(math.ceil(parts)):
-            few = slice(part * WORDS, (part + 1) * WORDS)
-            many = slice(part * METRICS, (part + 1) * METRICS)
-            self._client.log_batch(run_id, metrics[many], some[few], words[few])
-
-    @staticmethod
-    def _metric(key: str, value: float | None, when: int, step: int) -> Any:
-        from mlflow.entities import Metric
-
-        return Metric(key, 0.0 if value is None else value, when, step)
 
 
 def _inputs(settings: Settings) -> list[Any]:
@@ -378,14 +359,3 @@ def _inputs(settings: Settings) -> list[Any]:
         profile=json_without_passwords(data.get("shapes", {})),
     )
     return [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-
-
-def _pair(run: Any) -> Pair:
-    tags = run.data.tags
-    if "hpsearch.number" not in tags:
-        return PARENT
-    return int(tags["hpsearch.number"]), int(tags["hpsearch.attempt"])
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

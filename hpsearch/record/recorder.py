@@ -19,7 +19,9 @@ from .tracking import PATIENT, connect, explained, first_line
 __all__ = ["Recorder"]
 
 TICK = 0.25  # seconds between looks into the outbox
+VISIT = 2.0  # seconds after which what was delivered is noted down
 LONGEST_PAUSE = 60.0
+LONGEST_REFUSAL = 15.0  # between tries where MLflow takes other things meanwhile
 
 
 class Recorder:
@@ -29,13 +31,23 @@ class Recorder:
         hold: seconds for which the start of a trial is held back, so that short trials cost one
             visit and rejected ones none.
         curves: seconds between the points of a running trial's curves.
+        offline: leave MLflow alone; everything stays owed.
     """
 
-    def __init__(self, store: Store, uri: str, *, hold: float = 3.0, curves: float = 10.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        uri: str,
+        *,
+        hold: float = 3.0,
+        curves: float = 10.0,
+        offline: bool = False,
+    ) -> None:
         self._store = store
         self._uri = uri
         self._hold = hold
         self._curves = curves
+        self._offline = offline
         self._projection: Projection | None = None
         self._trouble: str | None = None
         self._reports: dict[tuple[int, int], Epochs] = {}
@@ -46,7 +58,8 @@ class Recorder:
         self._done = threading.Condition()
         # A daemon: a server that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="hpsearch-record", daemon=True)
-        self._thread.start()
+        if not offline:
+            self._thread.start()
 
     @property
     def trouble(self) -> str | None:
@@ -60,19 +73,27 @@ class Recorder:
 
     def progress(self, report: Report) -> None:
         """Take note of the end of an epoch of a running trial; does not block."""
-        if report.fraction >= 1:
+        if report.fraction >= 1 and not self._offline:
             pair = (report.key.number, report.key.attempt)
             with self._guard:
                 self._reports.setdefault(pair, {})[report.epoch] = (time.time(), report.metrics)
 
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float, *, idle: float | None = None) -> bool:
         """Wait until nothing is owed; False where something still is after `timeout` seconds.
 
         The start of a trial that runs for less than `hold` seconds counts as owed.
+
+        Args:
+            idle: wait no longer either once nothing was delivered for so many seconds.
         """
         end = time.monotonic() + timeout
-        while self._store.owed(1):
+        before, since = -1, time.monotonic()
+        while (owing := self._store.owing()) > 0:
+            if owing != before:
+                before, since = owing, time.monotonic()
             left = end - time.monotonic()
+            if idle is not None:
+                left = min(left, since + idle - time.monotonic())
             if left <= 0 or not self._thread.is_alive():
                 return False
             with self._done:
@@ -83,11 +104,12 @@ class Recorder:
                 self._stop.wait(max(0.0, min(0.5, end - time.monotonic())))
         return True
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: float = 2.0) -> None:
         """Stop after the parcel that is under way; what is owed stays owed."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(timeout)
+        if not self._offline:
+            self._thread.join(timeout)
 
     def _work(self) -> None:
         pause = TICK
@@ -100,7 +122,7 @@ class Recorder:
                 if time.monotonic() - curves >= self._curves:
                     curves = time.monotonic()
                     self._running_curves()
-                pause = TICK if self._trouble is None else 2.0
+                pause = TICK if self._trouble is None else min(max(1.0, 2 * pause), LONGEST_REFUSAL)
             except Exception as error:  # nothing of MLflow may hurt the search
                 self._trouble = _line(error)
                 pause = min(max(1.0, 2 * pause), LONGEST_PAUSE)
@@ -116,6 +138,7 @@ class Recorder:
             self._trouble = None
         if not parcels or self._stop.is_set():
             return
+        until = time.monotonic() + VISIT
         with PATIENT:
             if self._projection is None:
                 with explained(self._uri):
@@ -125,7 +148,7 @@ class Recorder:
             self._hurry.clear()
             with self._projection as projection:
                 for parcel in parcels:
-                    if self._stop.is_set():
+                    if self._stop.is_set() or time.monotonic() > until:
                         break
                     try:
                         self._deliver(projection, parcel)

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -149,11 +150,34 @@ def _silence_telemetry() -> None:
 
 def connect(uri: str) -> Any:
     """Return an `MlflowClient` of its own; the first one for a SQLite file makes its tables."""
-    for name in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It prints the traceback of every error of the database, which is raised as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
+    file = _sqlite_file(uri)
+    if file is not None and "?" not in uri and not file.exists():
+        _make_database(file)
     return MlflowClient(tracking_uri=uri)
+
+
+def _make_database(file: Path) -> None:
+    """Make MLflow's tables in a new file, which has its name only once it is complete.
+
+    MLflow 3.17.2 makes them in dozens of migrations over some seconds. Several processes that do
+    so in one file at once, or one that is killed meanwhile, leave it so that no MLflow opens it
+    again ("table _alembic_tmp_latest_metrics already exists").
+    """
+    from mlflow import MlflowClient
+
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def open_experiment(client: Any, uri: str, settings: Settings, root: Path) -> str:

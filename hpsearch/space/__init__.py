@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .describe import Description, describe
-from .load import RUN_AS, Loaded, find, load, ready_spaces
+from .load import RUN_AS, Loaded, find, glance, load, ready_spaces
 from .nouns import Data, Fit, Holdout, Space, space_of
 from .parameters import Guard, Parameter, Parameters
 from .walk import Child, Walk, is_layers, is_part
@@ -23,6 +23,7 @@ __all__ = [
     "Walk",
     "describe",
     "find",
+    "glance",
     "is_layers",
     "is_part",
     "load",

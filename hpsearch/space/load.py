@@ -9,18 +9,20 @@ from __future__ import annotations
 import difflib
 import sys
 import traceback
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, final
 
 from ..errors import HpsearchError, SpaceError, nearest
 from .nouns import Space
 
-__all__ = ["RUN_AS", "Loaded", "find", "load", "ready_spaces"]
+__all__ = ["RUN_AS", "Loaded", "find", "glance", "load", "ready_spaces"]
 
 RUN_AS = "hpsearch_space_"  # with the file's name after it: the module that a file is run as
 LARGEST_FILE = 1_000_000  # bytes; more is not a space someone wrote
+LONGEST_NAME = 100  # characters of a name in a message
 
 
 @final
@@ -67,8 +69,24 @@ def find(target: str) -> tuple[Path, str]:
     Raises:
         SpaceError: if there is no such file or ready space.
     """
-    name, _, variable = target.partition(":") if not Path(target).exists() else (target, "", "")
-    return _find(name), variable
+    try:
+        there = Path(target).exists()
+        name, _, variable = (target, "", "") if there else target.partition(":")
+        return _find(name), variable
+    except OSError as error:  # a path that is too long, or may not be looked at
+        raise _unreadable(target, error) from None
+
+
+def glance(target: str) -> None:
+    """Look whether `target` names a file that Python can read. Runs and imports nothing.
+
+    Raises:
+        SpaceError: if it does not.
+    """
+    path, _ = find(target)
+    with warnings.catch_warnings():  # they come when the file is run
+        warnings.simplefilter("ignore")
+        _compiled(path, _read(path))
 
 
 def ready_spaces() -> dict[str, Path]:
@@ -83,8 +101,17 @@ def ready_spaces() -> dict[str, Path]:
     return found
 
 
+def _unreadable(name: str, error: OSError) -> SpaceError:
+    shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    return SpaceError(
+        f"{shown} cannot be read: {error.strerror}. Name a Python file that you may read."
+    )
+
+
 def _find(name: str) -> Path:
     path = Path(name)
+    if path.is_symlink() and not path.exists():
+        path.stat()  # says why
     if path.is_dir():
         raise SpaceError(
             f"{name} is a folder. Name the file in it: {name.rstrip('/')}/my_space.py."
@@ -106,10 +133,15 @@ def _find(name: str) -> Path:
 
 
 def _read(path: Path) -> str:
-    if path.stat().st_size > LARGEST_FILE:
-        raise SpaceError(f"{path.name} is larger than {LARGEST_FILE:,} bytes: not a space file.")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise SpaceError(
+                f"{path.name} is larger than {LARGEST_FILE:,} bytes: not a space file. "
+                "Keep the data in a file of its own."
+            )
         text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise _unreadable(path.name, error) from None
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path.name} is not a text file in UTF-8: {error.reason}.") from None
     if not text.strip():
@@ -119,14 +151,24 @@ def _read(path: Path) -> str:
     return text
 
 
-def _run(path: Path, source: str) -> ModuleType:
-    """Execute the file as a module under a name of its own."""
+def _compiled(path: Path, source: str) -> CodeType:
     try:
-        code = compile(source, str(path), "exec")
+        return compile(source, str(path), "exec")
+    except (RecursionError, MemoryError) as error:
+        raise SpaceError(
+            f"{path.name} cannot be read as Python: it is nested too deeply. "
+            "Take such expressions apart."
+        ) from error
     except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        number = error.lineno if isinstance(error, SyntaxError) else None
+        line = f":{number}" if number else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         raise SpaceError(f"{path.name}{line}: not Python: {text}") from error
+
+
+def _run(path: Path, source: str) -> ModuleType:
+    """Execute the file as a module under a name of its own."""
+    code = _compiled(path, source)
     module = ModuleType(f"{RUN_AS}{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # so that classes in it can be found by their module
@@ -146,7 +188,11 @@ def _raised(error: BaseException, path: Path) -> str:
     where = f"{path.name}:{lines[-1]}" if lines else path.name
     if isinstance(error, HpsearchError):
         return f"{where}: {error}"
-    return f"{where}: {type(error).__name__}: {error}"
+    try:
+        text = str(error)
+    except Exception:  # it is the user's own class
+        text = "its text cannot be made"
+    return f"{where}: {type(error).__name__}: {text}"
 
 
 def _space_in(module: ModuleType, variable: str, path: Path) -> Space:

@@ -254,6 +254,10 @@ class Parameters(Mapping[str, Parameter]):
             return self._table[label].word.check(value)
         except PointError as error:
             raise PointError(f"{label}: {error}") from None
+        except RecursionError:
+            raise PointError(
+                f"{label}: the value is nested more deeply than any option. Write an option itself."
+            ) from None
 
     def _active(self, parameter: Parameter, point: Mapping[str, Value]) -> bool:
         def lookup(word: Any) -> Value:

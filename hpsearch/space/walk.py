@@ -236,11 +236,18 @@ class Walk:
                 found.append(self._tensor(index, item, place))
             elif is_layers(item) or (isinstance(item, When) and is_layers(item.part)):
                 found.append(Child(index, item, place))
+                self._children_of_list(item, place)
             elif is_part(item):
                 found.append(Child(index, item, self._name(place, part_name(item))))
             else:
                 found.append(Child(index, item, _join(place, str(index))))
         return found
+
+    def _children_of_list(self, item: Any, place: str) -> None:
+        """Name what a list holds that is spliced into the one around it, before what comes after."""
+        while isinstance(item, When):
+            item = item.part
+        self.children(item, place)
 
     def _name(self, scope: str, name: str) -> str:
         """A place of its own in this scope, numbered as Keras numbers layers."""

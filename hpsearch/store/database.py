@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import StudyError
@@ -74,15 +74,26 @@ class Database:
         self._lock: int | None = None
         self._closed = False
 
-    def create(self, settings: str) -> None:
-        """Make the folder and in it a new study with these settings, as JSON; then as `open`."""
+    def create(
+        self,
+        settings: str,
+        *,
+        id: str | None = None,
+        fill: Callable[[sqlite3.Connection], int] | None = None,
+    ) -> None:
+        """Make the folder and in it a new study with these settings, as JSON; then as `open`.
+
+        Args:
+            id: the study's; a new one where it is None.
+            fill: writes the trials that the study begins with, and returns how many have ended.
+        """
         with self.translated(), self._closed_on_error():
             self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._refuse_existing()
             self._take_lock()
             self._refuse_existing()  # another process may have made it in between
-            self._make(settings)
+            self._make(settings, id or uuid.uuid4().hex, fill)
             self._check()
 
     def open(self) -> None:
@@ -223,7 +234,9 @@ class Database:
                 f"Write `hpsearch resume {self._name}` to go on with it, or choose another name."
             )
 
-    def _make(self, settings: str) -> None:
+    def _make(
+        self, settings: str, id: str, fill: Callable[[sqlite3.Connection], int] | None
+    ) -> None:
         # Built under another name: a crash in the middle leaves no half-made study. The journal
         # files get the permissions of the database.
         draft = self._folder / f"study.db.{uuid.uuid4().hex}"
@@ -234,7 +247,8 @@ class Database:
             connection.execute("BEGIN")
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO study VALUES (?, ?)", (uuid.uuid4().hex, settings))
+            connection.execute("INSERT INTO study VALUES (?, ?)", (id, settings))
+            ended = 0 if fill is None else fill(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
@@ -243,7 +257,7 @@ class Database:
             connection.close()
         draft.rename(self.file)
         _sync(self._folder)
-        self.remember(0)
+        self.remember(ended)
 
     def _check(self) -> None:
         """Refuse a database that is damaged, shortened, or not ours."""

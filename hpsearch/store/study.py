@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import StudyError, nearest
-from ..trial import Outcome, Status, Trial, finite, from_json, outcome_of, to_json
+from ..trial import Key, Outcome, Status, Trial, finite, from_json, outcome_of, to_json
 from .database import Database
 from .passwords import without_passwords
 
@@ -38,7 +38,8 @@ class Parcel:
 
     Attributes:
         kind: ``"start"`` or ``"end"`` of a trial; for the study itself (number and attempt -1)
-            ``"study"`` (its settings changed) or ``"finish"``.
+            ``"study"`` (its settings changed), ``"check"`` (make MLflow's runs equal to the
+            trials of the store) or ``"finish"``.
     """
 
     id: int
@@ -111,6 +112,39 @@ class Store:
                 f"There is no study {name!r} in {root}. {nearest(name, studies(Path(root)))}"
             )
         store._database.open()
+        store._learn_id()
+        return store
+
+    @classmethod
+    def rebuild(
+        cls,
+        root: Path,
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        id: str,
+        trials: Sequence[Trial],
+        runs: Mapping[tuple[int, int], str],
+    ) -> Store:
+        """Create the study `name` with what is known of it from elsewhere, all of it or nothing.
+
+        Args:
+            trials: every attempt at every trial.
+            runs: the MLflow runs that have them already; see `run_ids`. The outbox is empty.
+
+        Raises:
+            StudyError: the name is not legal, the study exists, or it cannot be written.
+        """
+
+        def fill(connection: sqlite3.Connection) -> int:
+            rows = [_row(trial) for trial in trials]
+            connection.executemany(f"INSERT INTO trials VALUES ({'?, ' * 10}?)", rows)
+            pairs = [(*pair, run_id) for pair, run_id in runs.items()]
+            connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", pairs)
+            return sum(trial.ended is not None for trial in trials)
+
+        store = cls(Path(root) / check_name(name), write=True)
+        store._database.create(to_json(settings), id=id, fill=fill)
         store._learn_id()
         return store
 
@@ -190,6 +224,21 @@ class Store:
         self._database.remember(self._database.ended + 1)
         return self.trial(number, attempt)
 
+    def abandon(self) -> list[Trial]:
+        """End as cancelled what an earlier driver, which is no more, left running.
+
+        The time of their end is the last at which that driver is known to have lived: the latest
+        start or end of any trial.
+        """
+        trials = self.trials()
+        running = [trial for trial in trials if trial.status is Status.RUNNING]
+        last = max((trial.ended or trial.started for trial in trials), default=0.0)
+        for trial in running:
+            key = Key(self.name, trial.number, trial.attempt)
+            text = "the driver ended before this trial did"
+            self.end(Outcome(key, Status.CANCELLED, error=text), last)
+        return running
+
     def trials(self, source: str | None = None) -> list[Trial]:
         """Every attempt at every trial (of this source), ordered by (number, attempt)."""
         with self._database.translated():
@@ -240,9 +289,16 @@ class Store:
     # The outbox
 
     def queue(self, kind: str) -> None:
-        """Put a parcel about the study itself into the outbox: ``"study"`` or ``"finish"``."""
+        """Put a parcel about the study itself into the outbox; see `Parcel` for the kinds."""
         with self._database.transaction() as connection:
             _post(connection, kind, *PARENT)
+
+    def queue_again(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Owe the ends of these (number, attempt) again, but for those that are owed already."""
+        with self._database.transaction() as connection:
+            owed = set(connection.execute("SELECT number, attempt FROM outbox WHERE kind = 'end'"))
+            for number, attempt in sorted(set(pairs) - owed):
+                _post(connection, "end", number, attempt)
 
     def owed(self, limit: int = 100) -> list[Parcel]:
         """What is still to be delivered, oldest first."""
@@ -252,6 +308,12 @@ class Store:
                 (limit,),
             )
             return [Parcel(*row) for row in rows]
+
+    def owing(self) -> int:
+        """How many parcels are still to be delivered."""
+        with self._database.translated():
+            row = self._database.connection().execute("SELECT count(*) FROM outbox").fetchone()
+        return int(row[0])
 
     def delivered(
         self, ids: Iterable[int], runs: Mapping[tuple[int, int], str] | None = None
@@ -312,6 +374,15 @@ def _post(connection: sqlite3.Connection, kind: str, number: int, attempt: int) 
         "INSERT INTO outbox (kind, number, attempt) VALUES (?, ?, ?)",
         (kind, number, attempt),
     )
+
+
+def _row(trial: Trial) -> tuple[Any, ...]:
+    """A trial as the table has it."""
+    value = trial.value if finite(trial.value) else None
+    outcome = None if trial.outcome is None else to_json(trial.outcome)
+    row: tuple[Any, ...] = (trial.number, trial.attempt, trial.status.value, value)
+    row += (trial.started, trial.ended, trial.source, trial.name, trial.seed)
+    return (*row, to_json(trial.point), outcome)
 
 
 def _trial(row: tuple[Any, ...]) -> Trial:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from .api import Asked, Study, search
 from .budget import best_of, latest
+from .kept import restore_model
 from .loop import model_file
 from .opening import make_folder
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
 from .problem import Problem, problem_of
+from .rebuilding import free_name
 from .result import Best, Result
-from .session import Session, restore_model
+from .session import Session
+from .syncing import Delivered, owing, sync
 from .watch import Lines, Silent, Watcher, value_text
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "DEFAULT_TRIALS",
     "Asked",
     "Best",
+    "Delivered",
     "Lines",
     "Options",
     "Problem",
@@ -26,14 +30,17 @@ __all__ = [
     "Study",
     "Watcher",
     "best_of",
+    "free_name",
     "latest",
     "make_folder",
     "model_file",
     "options_from",
+    "owing",
     "problem_of",
     "read_points",
     "restore_model",
     "search",
     "seconds_of",
+    "sync",
     "value_text",
 ]

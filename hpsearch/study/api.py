@@ -39,7 +39,8 @@ def search(
         **options: those of `hpsearch run` under the same names, see
             `hpsearch.study.options.Options`: max_trials, timeout, target, no_progress,
             max_consecutive_failures, seed, algo, grid_steps, fix, enqueue, baselines, study, resume,
-            keep_models, experiment, tracking_uri, folder, check.
+            keep_models, experiment, tracking_uri, folder, check, offline, from_mlflow, workers and
+            what they may use.
 
     Raises:
         SpaceError, PointError, DataError: for what is wrong with the space; before any trial.

@@ -73,6 +73,7 @@ class Driver:
         self._problem, self._store, self._options = problem, store, options
         self._seed, self._algorithm, self._executor = seed, algorithm, executor
         self._watcher, self._progress = watcher, progress
+        store.abandon()  # the store is ours: whoever ran these trials is gone
         self.trials = latest(store.trials())
         self._running: dict[Key, Trial] = {}
         self._planned = self._plan()

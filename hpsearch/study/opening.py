@@ -15,12 +15,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, final
 
-from ..errors import StudyError
+from ..errors import StudyError, TrackingError
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine
 from .budget import counts_of, latest
 from .options import Options, resumed
 from .problem import Problem, agreed
+from .rebuilding import rebuild
 from .watch import Watcher
 
 __all__ = ["Opened", "make_folder", "open_study"]
@@ -55,6 +56,8 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
     """
     root = options.folder / "studies"
     make_folder(options.folder)
+    if options.from_mlflow is not None:
+        return _rebuilt(root, problem, options, watcher)
     if options.study is None or check_name(options.study) not in studies(root):
         return _begin(root, problem, options, watcher, command)
     if not options.resume:
@@ -64,11 +67,7 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
             "name with --study."
         )
     store = Store.open(root, options.study, write=True)
-    try:
-        return _go_on(store, problem, options, watcher)
-    except BaseException:
-        store.close()
-        raise
+    return _opened(store, problem, options, watcher)
 
 
 def make_folder(folder: Path) -> None:
@@ -95,6 +94,25 @@ def _begin(
     store = _created(root, problem, options, settings | about)
     store.queue("study")
     return Opened(store, options, engine, algorithm, uri)
+
+
+def _rebuilt(root: Path, problem: Problem, options: Options, watcher: Watcher) -> Opened:
+    """Go on with a study that only MLflow has, once it is known to have searched the same."""
+    from ..record import read_study, tracking_uri
+
+    assert options.from_mlflow is not None
+    recorded = read_study(tracking_uri(options.tracking_uri, options.folder), options.from_mlflow)
+    _check_same(recorded.name, recorded.settings, problem, options, watcher)
+    store = rebuild(root, recorded, problem, options, watcher, _digest(problem.source))
+    return _opened(store, problem, options, watcher)
+
+
+def _opened(store: Store, problem: Problem, options: Options, watcher: Watcher) -> Opened:
+    try:
+        return _go_on(store, problem, options, watcher)
+    except BaseException:
+        store.close()
+        raise
 
 
 def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -> Opened:
@@ -132,7 +150,13 @@ def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:
     algorithm = suggest.make(options.algo, fixed, grid_steps=options.grid_steps)
     experiment = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or problem.name
     uri = record.tracking_uri(options.tracking_uri, options.folder)
-    record.check(uri, experiment)
+    if not options.offline:
+        try:
+            record.check(uri, experiment)
+        except TrackingError as error:
+            raise TrackingError(
+                f"{error}\nOr search without it: --offline, and `hpsearch sync` when it is back."
+            ) from error
     return algorithm, uri, experiment
 
 
@@ -159,7 +183,7 @@ def _created(root: Path, problem: Problem, options: Options, settings: dict[str,
     """A new study of the name asked for, else of the space's with the next free number."""
     if options.study is not None:
         return Store.create(root, options.study, settings)
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", problem.name).strip("-.")[:90] or "study"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", problem.name).strip("-._")[:90] or "study"
     for number in range(1, MOST_NAMES):
         name = f"{stem}-{number}"
         if name in studies(root):

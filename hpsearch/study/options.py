@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 from ..errors import PointError, StudyError, nearest
+from ..store import check_name
 from ..trial import Point
 
 __all__ = [
@@ -23,11 +24,16 @@ __all__ = [
     "read_points",
     "resumed",
     "seconds_of",
+    "strict_json",
 ]
 
 ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
+LARGEST_FILE = 10_000_000  # bytes of points to enqueue
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
+LARGEST = 2**63 - 1  # what a database holds as a whole number
+LONGEST_TIME = 1e9  # seconds: thirty years
+MOST_MEMORY = 1e15  # bytes
 MEMORY_UNITS = {"M": 1e6, "G": 1e9}
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -58,6 +64,8 @@ class Options:
             name and ``mlruns/mlflow.db``.
         folder: where studies and the default tracking store live.
         check: try one point before the search starts.
+        offline: leave MLflow alone; what it is owed waits in the study for ``hpsearch sync``.
+        from_mlflow: a study's run in MLflow: rebuild the study from it, here, and go on with it.
         workers: how many processes run trials side by side; 0 runs them in this one, None takes
             one for each share of a GPU or, without GPUs, for each core.
         gpus_per_trial: a whole number or a part of a GPU such as 0.5; None takes one where there
@@ -86,6 +94,8 @@ class Options:
     tracking_uri: str | None = None
     folder: Path = Path("mlruns")
     check: bool = True
+    offline: bool = False
+    from_mlflow: str | None = None
     workers: int | None = 0
     gpus_per_trial: float | None = None
     trial_timeout: float | None = None
@@ -96,6 +106,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("max_trials", "no_progress", "max_consecutive_failures", "grid_steps"):
             _check_count(name, getattr(self, name), 1)
+        if self.study is not None:
+            check_name(self.study)
         _check_count("keep_models", self.keep_models, 0)
         _check_count("seed", self.seed, 0)
         _check_count("workers", self.workers, 0)
@@ -154,9 +166,10 @@ def seconds_of(text: str) -> float:
         StudyError: for anything else.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", text)
-    if found is None or float(found[1]) == 0:
-        raise StudyError(f"A duration is seconds or 90s, 30m, 2h, 1d, got {text!r}.")
-    return float(found[1]) * UNITS[found[2]]
+    seconds = float(found[1]) * UNITS[found[2]] if found is not None else 0.0
+    if not 0 < seconds <= LONGEST_TIME:
+        raise StudyError(f"A duration is seconds or 90s, 30m, 2h, 1d, got {_short(text)}.")
+    return seconds
 
 
 def bytes_of(text: str) -> int:
@@ -166,9 +179,10 @@ def bytes_of(text: str) -> int:
         StudyError: for anything else.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])B?\s*", text, re.IGNORECASE)
-    if found is None:
-        raise StudyError(f"An amount of memory is 500MB or 2GB, got {text!r}.")
-    return int(float(found[1]) * MEMORY_UNITS[found[2].upper()])
+    amount = float(found[1]) * MEMORY_UNITS[found[2].upper()] if found is not None else math.inf
+    if not amount <= MOST_MEMORY:
+        raise StudyError(f"An amount of memory is 500MB or 2GB, got {_short(text)}.")
+    return int(amount)
 
 
 def read_points(text: str) -> list[Point]:
@@ -177,28 +191,74 @@ def read_points(text: str) -> list[Point]:
     Raises:
         PointError: if it is neither.
     """
-    source = text
-    if not text.lstrip().startswith(("{", "[")):
-        try:
-            source = Path(text).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise PointError(
-                f"--enqueue needs a JSON object or a file of them, got {text[:80]!r}: {error}."
-            ) from None
+    source = text if text.lstrip().startswith(("{", "[")) else _text_of_points(text)
     try:
-        found = json.loads(source)
-    except (json.JSONDecodeError, RecursionError):
+        found = strict_json(source)
+    except ValueError as whole:
         try:  # one object per line
-            found = [json.loads(line) for line in source.splitlines() if line.strip()]
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise PointError(f"--enqueue: {text[:80]!r} is not JSON: {error}.") from None
+            found = [strict_json(line) for line in source.splitlines() if line.strip()]
+        except ValueError as error:
+            reason = whole if source.count("\n") == 0 else error
+            raise PointError(f"--enqueue: {_short(text)} is not JSON: {reason}.") from None
     points = found if isinstance(found, list) else [found]
     wrong = [point for point in points if not isinstance(point, dict)]
-    if wrong:
-        raise PointError(
-            f'A point is an object like {{"model.dense.units": 64}}, got {wrong[0]!r}.'
-        )
+    if wrong or not points:
+        came = _short(wrong[0]) if wrong else f"none in {_short(text)}"
+        raise PointError(f'A point is an object like {{"model.dense.units": 64}}, got {came}.')
     return points
+
+
+def _text_of_points(name: str) -> str:
+    """What the file of points has in it."""
+    try:
+        path = Path(name)
+        if path.exists() and not path.is_file():
+            raise ValueError("not a regular file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PointError(
+            f"--enqueue needs a JSON object or a file of them, got {_short(name)}: {reason}."
+        ) from None
+
+
+def strict_json(text: str) -> Any:
+    """Read JSON as its standard has it: no NaN, no infinity, no key twice in an object.
+
+    Raises:
+        ValueError: if it is not JSON.
+    """
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{_short(name)} is no number of JSON, which has finite ones only")
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        return number if math.isfinite(number) else refuse(digits)
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"the key {twice!r} stands twice in an object")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_constant=refuse, parse_float=finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _short(item: Any) -> str:
+    """What came, for a message."""
+    try:
+        text = repr(item)
+    except (ValueError, RecursionError):  # a whole number of more than 4,300 digits, deep lists
+        text = f"a {type(item).__name__} too large to show"
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 RECORDED = (
@@ -233,8 +293,8 @@ def _check_in_process(options: Options) -> None:
 def _check_count(name: str, value: Any, least: int) -> None:
     if value is None and name not in ("max_consecutive_failures", "grid_steps", "keep_models"):
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise StudyError(f"{name} needs a whole number from {least}, got {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+        raise StudyError(f"{name} needs a whole number from {least}, got {_short(value)}.")
 
 
 def _is_number(value: Any) -> bool:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from ..errors import StudyError
 from ..execute import Inline
-from ..trial import Executor, Job, Key, Outcome, Status, Task, Trial
-from .budget import best_of, latest, ranked
+from ..trial import Executor, Outcome, Status, Task, Trial
+from . import kept
+from .budget import best_of, latest
 from .loop import Driver, held_back, model_file
 from .opening import open_study
 from .options import Options
@@ -22,9 +22,10 @@ from .watch import Watcher
 if TYPE_CHECKING:
     from ..execute.plan import Plan
 
-__all__ = ["Session", "restore_model"]
+__all__ = ["Session"]
 
-PATIENCE = 60.0  # seconds that the end of a search waits for MLflow
+PATIENCE = 20.0  # seconds that the end of a search waits where MLflow takes nothing
+LONGEST = 3600.0  # and where it takes something
 IMPATIENCE = 4.0  # after Ctrl-C: the driver is to end within 10 s
 
 
@@ -59,7 +60,7 @@ class Session:
         self.options, self.algorithm = opened.options, opened.algorithm
         try:
             self.seed = int(self.store.settings["seed"])
-            self.recorder = Recorder(self.store, self.uri)
+            self.recorder = Recorder(self.store, self.uri, offline=self.options.offline)
         except BaseException:
             self.store.close()
             raise
@@ -123,19 +124,35 @@ class Session:
 
     def finish(self, state: str, *, test: bool) -> None:
         """Score the best trial if asked, and bring MLflow up to date; raises nothing of MLflow's."""
-        patience = IMPATIENCE if state == "interrupted" else PATIENCE
+        patience = IMPATIENCE if state == "interrupted" else LONGEST
         best = self.best()
         if test and best is not None:
             with held_back():
                 self._score(best)
         self.store.update(state=state)
-        if self.recorder.flush(patience):
-            self._log_models(best)
+        self.store.queue("check")
+        there = self.recorder.flush(patience, idle=PATIENCE)
+        if there and self.problem.space is not None:
+            kept.log_models(self.store, self.uri, self.engine, self._watcher.note)
         self.store.queue("finish")
-        self.recorder.flush(patience)
-        self.store.update(link=self.recorder.link)
-        if self.recorder.trouble is not None:
-            self._watcher.note(f"MLflow does not have everything yet: {self.recorder.trouble}")
+        there = there and self.recorder.flush(patience, idle=PATIENCE)
+        if self.recorder.link is not None:
+            self.store.update(link=self.recorder.link)
+        if not there or kept.owed(self.store):
+            self._say_what_is_owed()
+
+    def _say_what_is_owed(self) -> None:
+        trouble = (self.recorder.trouble or "it took too long").removeprefix("MLflow: ")
+        why = (
+            "MLflow was told nothing, as --offline asks"
+            if self.options.offline
+            else f"MLflow does not have everything yet: {trouble}"
+        )
+        where = self.options.folder
+        other = "" if where == Path("mlruns").absolute() else f" --folder {where}"
+        self._watcher.note(
+            f"{why.rstrip('.')}. Deliver it later: hpsearch sync {self.store.name}{other}"
+        )
 
     def best(self) -> Trial | None:
         return best_of(self.trials(), maximize=self.problem.maximize)
@@ -159,33 +176,10 @@ class Session:
             self._watcher.note(f"The best model could not be tested: {outcome.error}")
 
     def _run_test(self, trial: Trial, model: str) -> Outcome:
-        job = _job(self.store.name, trial)
+        job = kept.job_of(self.store.name, trial)
         folder = str(self.store.folder / "trials" / f"{trial.number}-{trial.attempt}")
         task = Task((job,), purpose="test", folder=folder, model=model)
         return self.engine.run(task, lambda report: False)[0]
-
-    def _log_models(self, best: Trial | None) -> None:
-        """Log the models of the best trials; trouble is noted, never raised."""
-        from ..record.models import log_model
-
-        if self.problem.space is None or best is None:
-            return
-        good = ranked(self.trials(), maximize=self.problem.maximize)
-        kept = [trial for trial in good if model_file(self.store.folder, trial).exists()]
-        for trial in kept[: self.options.keep_models]:
-            try:
-                log_model(
-                    self.uri,
-                    self.store,
-                    trial,
-                    functools.partial(self._restore, trial, compiled=False),
-                    self._sample(trial),
-                    register=trial.number == best.number,
-                    metrics=self._tested(trial),
-                )
-            except Exception as error:  # the search has its result, whatever MLflow thinks of it
-                text = str(error).strip().splitlines()[:1] or [type(error).__name__]
-                self._watcher.note(f"The model of trial {trial.number} is not in MLflow: {text[0]}")
 
     def _tested(self, trial: Trial) -> dict[str, float]:
         """The test metrics of a trial, {} if it has not been tested."""
@@ -193,16 +187,10 @@ class Session:
 
         return test_of(self.store.settings, trial.number)
 
-    def _sample(self, trial: Trial) -> Any:
-        from ..train import KerasEngine
-
-        assert isinstance(self.engine, KerasEngine)
-        return self.engine.sample(_job(self.store.name, trial))
-
     @property
     def _restore(self) -> Callable[..., Any]:
         """Restores models; outlives the session."""
-        return functools.partial(restore_model, self.engine, self.store.folder)
+        return functools.partial(kept.restore_model, self.engine, self.store.folder)
 
     def result(self, ended_by: str | None = None) -> Result:
         """What the study holds now."""
@@ -210,8 +198,8 @@ class Session:
         found = None
         if best is not None and best.value is not None:
             run_ids = self.store.run_ids()
-            kept = model_file(self.store.folder, best).exists()
-            load = self._restore if kept else None
+            there = model_file(self.store.folder, best).exists()
+            load = self._restore if there else None
             found = Best(
                 best.number,
                 best.value,
@@ -240,27 +228,3 @@ def _planned(options: Options) -> Plan | None:
     from ..execute.plan import plan
 
     return plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
-
-
-def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = True) -> Any:
-    """Rebuild the model of a trial from its point and load its kept weights.
-
-    Args:
-        engine: the `KerasEngine` of the study's space.
-        folder: the study's folder.
-
-    Raises:
-        StudyError: if its weights were not kept.
-    """
-    file = model_file(folder, trial)
-    if not file.exists():
-        raise StudyError(
-            f"The weights of trial {trial.number} of study {folder.name!r} were not kept. "
-            "Only those of the best are: search with a larger keep_models."
-        )
-    job = _job(folder.name, trial)
-    return engine.restored(job, str(file), compiled=compiled)
-
-
-def _job(study: str, trial: Trial) -> Job:
-    return Job(Key(study, trial.number, trial.attempt), trial.point, trial.seed)

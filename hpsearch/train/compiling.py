@@ -9,6 +9,9 @@ from ..space import Space
 
 __all__ = ["compile_again", "with_metric"]
 
+CHOSEN = ("accuracy", "acc", "crossentropy", "ce")
+"""Names for which Keras chooses a metric by the shapes of outputs and targets."""
+
 
 def with_metric(metrics: Any, space: Space) -> Any:
     """Add the metric that the space searches for to those it gives, unless it is there already."""
@@ -18,21 +21,31 @@ def with_metric(metrics: Any, space: Space) -> Any:
         return metrics
     if metrics is None:
         return [name]
-    names = [item if isinstance(item, str) else getattr(item, "name", None) for item in metrics]
-    if name in names or any(isinstance(item, list | tuple) for item in metrics):
+    if any(isinstance(item, list | tuple) for item in metrics):
         return metrics
+    names = [item if isinstance(item, str) else getattr(item, "name", None) for item in metrics]
     known = {"acc": "accuracy", "accuracy": "acc"}
-    return metrics if known.get(name) in names else [*metrics, name]
+    if name in names or known.get(name) in names:
+        return metrics
+    if (written := _class_of(name)) in names:  # Keras reports "AUC" as it is written
+        return [name if item == written else item for item in metrics]
+    return [*metrics, name]
 
 
 def _is_metric(name: str) -> bool:
     """Whether Keras knows a metric of this name; another may still come from the user's own."""
+    return name in CHOSEN or _class_of(name) is not None
+
+
+def _class_of(name: str) -> str | None:
+    """The class of Keras's metric of this name, ``AUC`` of ``auc``; None where it is no one class."""
     import keras
 
     try:
-        return name in ("accuracy", "acc", "crossentropy", "ce") or bool(keras.metrics.get(name))
+        found = None if name in CHOSEN else keras.metrics.get(name)
     except ValueError:
-        return False
+        return None
+    return type(found).__name__ if found else None
 
 
 def compile_again(model: Any, **changes: Any) -> None:

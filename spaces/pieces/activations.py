@@ -6,7 +6,7 @@ Everything here is made of Keras's own layers, so a saved model loads without hp
 
 from hpsearch import delayed, loguniform
 from hpsearch.keras import initializers, layers
-from hpsearch.spaces.pieces.subset import one_of
+from hpsearch.spaces.pieces.subset import in_places, one_of
 
 NAMES = (
     "relu",
@@ -41,15 +41,17 @@ def activation(among=HIDDEN, name=None):
     return one_of({key: key for key in NAMES}, among, name)
 
 
-def activation_layer(among=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh"), name=None):
+def activation_layer(
+    among=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh"), name="activation_layer"
+):
     """An activation as a layer of its own, to stand in a list of layers.
 
     Any subset of sigmoid, softmax (over the last axis), relu, leaky_relu, elu, prelu, tanh,
     softplus, softplus_beta, gelu, silu, linear and absolute. Some have a parameter that is searched
     only with them: leaky_relu a slope below zero in [0.01, 0.3], elu an α in [0.3, 3] and
     softplus_beta a β in [0.3, 10], all on a log scale. prelu learns a slope for each feature,
-    from 0.25 as in its paper (He et al., 2015). In a list a choice has the label `choice`: give it
-    a name, and the same one serves every place.
+    from 0.25 as in its paper (He et al., 2015). One choice for every place that has this name; with
+    `name=None` each place has a choice of its own, and the label `model.choice` with a number.
 
     Raises:
         ValueError: for another name.
@@ -57,7 +59,11 @@ def activation_layer(among=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
     >>> activation_layer(among=("relu", "elu")).options[1]
     layers.ELU(alpha=loguniform(0.3, 3.0))
     """
-    options = {
+    return in_places(_layers, among, name)
+
+
+def _layers():
+    return {
         "sigmoid": layers.Activation("sigmoid"),
         "softmax": layers.Softmax(),
         "relu": layers.ReLU(),
@@ -72,7 +78,6 @@ def activation_layer(among=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
         "linear": layers.Activation("linear"),
         "absolute": absolute(),
     }
-    return one_of(options, among, name)
 
 
 @delayed

@@ -1,13 +1,16 @@
 """Blocks of layers: dense and convolutional ones, normalisation, extra layers, sets to swap.
 
 Call a piece where its words are to stand: each call declares words of its own, and their labels
-say where they stand. A block is a list, which a list of layers takes up.
+say where they stand. Those with a `name` are one parameter, wherever they are called with it. A
+block is a list, which a list of layers takes up.
 """
+
+import functools
 
 from hpsearch import choice, given, integer, maybe, repeat, when
 from hpsearch.keras import layers
 from hpsearch.spaces.pieces.regularizers import dropout
-from hpsearch.spaces.pieces.subset import one_of
+from hpsearch.spaces.pieces.subset import in_places
 
 
 def units(low=16, high=512, name=None):
@@ -19,11 +22,11 @@ def units(low=16, high=512, name=None):
     return integer(low, high, log=True, name=name)
 
 
-def normalization(among=("none", "batch", "layer"), name=None):
+def normalization(among=("none", "batch", "layer"), name="normalization"):
     """Normalisation over the batch or over the features, or none, in a list of layers.
 
-    "none" is None in a point and leaves no layer. In a list a choice has the label `choice`: give
-    it a name, and the same one serves every place.
+    "none" is None in a point and leaves no layer. One choice for every place that has this name;
+    with `name=None` each place has a choice of its own, and the label `model.choice` with a number.
 
     Raises:
         ValueError: for another name.
@@ -31,12 +34,15 @@ def normalization(among=("none", "batch", "layer"), name=None):
     >>> normalization(among=("none", "batch"))
     choice([None, 'batch'])
     """
-    options = {
+    return in_places(_normalizations, among, name)
+
+
+def _normalizations():
+    return {
         "none": None,
         "batch": layers.BatchNormalization(),
         "layer": layers.LayerNormalization(),
     }
-    return one_of(options, among, name)
 
 
 def dense_block(activation="relu", low=16, high=512, most=0.5):
@@ -96,11 +102,17 @@ def fourth_layer():
     have these names wherever it stands: twice in one space it is there twice or not at all.
 
     >>> fourth_layer().condition
-    (choice(['three', 'four']) == 'four')
+    (depth == 'four')
     """
-    depth = choice(["three", "four"], name="depth")
-    between = choice([layers.Dropout(0.5), layers.Activation("linear")], name="between")
+    depth, between = _depth_and_between()
     return when(depth == "four", [layers.Dense(100), between, layers.Activation("relu")])
+
+
+@functools.cache
+def _depth_and_between():
+    """The same words for every place: two words of one name are refused."""
+    between = choice([layers.Dropout(0.5), layers.Activation("linear")], name="between")
+    return choice(["three", "four"], name="depth"), between
 
 
 def head(
@@ -109,7 +121,8 @@ def head(
     """From images (n, rows, columns, channels) to outputs, by one of three sets of layers.
 
     `flatten` keeps every place and puts a dense layer and dropout on them; `average` and `max` pool
-    each channel to one number. Then a dense layer of `outputs` units.
+    each channel to one number. Then a dense layer of `outputs` units. Two heads of one name are
+    chosen alike; give the second a name of its own for a choice of its own.
 
     Raises:
         ValueError: for another name.
@@ -117,9 +130,12 @@ def head(
     >>> head(outputs=1, activation="sigmoid")
     [choice(['flatten', 'average', 'max']), layers.Dense(1, activation='sigmoid')]
     """
-    options = {
+    return [in_places(_heads, among, name), layers.Dense(outputs, activation=activation)]
+
+
+def _heads():
+    return {
         "flatten": [layers.Flatten(), layers.Dense(units(), activation="relu"), dropout()],
         "average": layers.GlobalAveragePooling2D(),
         "max": layers.GlobalMaxPooling2D(),
     }
-    return [one_of(options, among, name), layers.Dense(outputs, activation=activation)]

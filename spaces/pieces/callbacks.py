@@ -20,7 +20,8 @@ def reduce_on_plateau(patience=2, monitor="val_loss"):
     """Multiply the learning rate by .1, .2 or .5 when `monitor` has not become better for so long.
 
     `patience` in epochs, less than that of `early_stopping`. Not together with a schedule, which
-    sets the rate itself: when the plateau comes, Keras raises a TypeError and the trial fails.
+    sets the rate itself: when the plateau comes, Keras raises a TypeError, so `check` refuses it.
+    With `schedules=("constant",)` the rate is a number, and this works.
 
     >>> reduce_on_plateau()
     callbacks.ReduceLROnPlateau(monitor='val_loss', factor=choice([0.1, 0.2, 0.5]), patience=2)

@@ -1,5 +1,7 @@
 """A choice of any subset of named options: what the pieces with `among=` have in common."""
 
+import functools
+
 from hpsearch import choice
 
 
@@ -25,3 +27,25 @@ def one_of(options, among, name=None):
             f"Write for example among={tuple(options)[:2]!r}."
         )
     return choice({key: options[key] for key in names}, name=name)
+
+
+def in_places(options, among, name):
+    """A choice for a list of layers: with a name one parameter, in however many places it stands.
+
+    A word with a name may stand twice, two words of one name may not; so the same call gives the
+    same word. Without a name each call gives a word of its own, labelled by where it stands.
+
+    Args:
+        options: a function that declares all there are, by name.
+
+    >>> in_places(letters := lambda: {"a": 1, "b": 2}, "b", "n") is in_places(letters, "b", "n")
+    True
+    """
+    if name is None:
+        return one_of(options(), among)
+    return _named(options, (among,) if isinstance(among, str) else tuple(among), name)
+
+
+@functools.cache
+def _named(options, among, name):
+    return one_of(options(), among, name)

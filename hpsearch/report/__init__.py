@@ -1,0 +1,8 @@
+"""What a study's trials tell together: data in, plain data out, nothing printed."""
+
+from __future__ import annotations
+
+from .failures import Failures, Group, failures_of
+from .regions import Condition, Region
+
+__all__ = ["Condition", "Failures", "Group", "Region", "failures_of"]

@@ -1,0 +1,86 @@
+"""The models that a study keeps on disk: restored, and handed to MLflow."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import StudyError
+from ..store import Store
+from ..trial import Job, Key, Trial
+from .budget import latest, ranked
+from .loop import model_file
+
+__all__ = ["job_of", "kept", "log_models", "owed", "restore_model"]
+
+
+def kept(store: Store) -> list[Trial]:
+    """The trials whose models MLflow is to have, the best first."""
+    settings = store.settings
+    good = ranked(latest(store.trials()).values(), maximize=settings.get("direction") == "maximize")
+    there = [trial for trial in good if model_file(store.folder, trial).exists()]
+    return there[: settings.get("keep_models", 1)]
+
+
+def owed(store: Store) -> list[Trial]:
+    """Those of them that MLflow has not got yet, as far as the study knows."""
+    logged = [tuple(pair) for pair in store.settings.get("logged", [])]
+    return [trial for trial in kept(store) if (trial.number, trial.attempt) not in logged]
+
+
+def log_models(store: Store, uri: str, engine: Any, note: Callable[[str], None]) -> list[Trial]:
+    """Log the models of the best trials and return these; what goes wrong is noted, not raised.
+
+    Args:
+        engine: the `KerasEngine` of the study's space.
+    """
+    from ..record import log_model, test_of
+
+    trials = kept(store)
+    settings = store.settings
+    best = next(iter(store.best(settings["direction"])), None)
+    logged = []
+    for trial in trials:
+        try:
+            log_model(
+                uri,
+                store,
+                trial,
+                functools.partial(restore_model, engine, store.folder, trial, compiled=False),
+                engine.sample(job_of(store.name, trial)),
+                register=best is not None and trial.number == best.number,
+                metrics=test_of(settings, trial.number),
+            )
+        except Exception as error:  # the search has its result, whatever MLflow thinks of it
+            text = str(error).strip().splitlines()[:1] or [type(error).__name__]
+            note(f"The model of trial {trial.number} is not in MLflow: {text[0]}")
+        else:
+            logged.append(trial)
+    store.update(logged=[[trial.number, trial.attempt] for trial in logged])
+    return logged
+
+
+def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = True) -> Any:
+    """Rebuild the model of a trial from its point and load its kept weights.
+
+    Args:
+        engine: the `KerasEngine` of the study's space.
+        folder: the study's folder.
+
+    Raises:
+        StudyError: if its weights were not kept.
+    """
+    file = model_file(folder, trial)
+    if not file.exists():
+        raise StudyError(
+            f"The weights of trial {trial.number} of study {folder.name!r} were not kept. "
+            "Only those of the best are: search with a larger keep_models."
+        )
+    return engine.restored(job_of(folder.name, trial), str(file), compiled=compiled)
+
+
+def job_of(study: str, trial: Trial) -> Job:
+    """The job that a trial was."""
+    return Job(Key(study, trial.number, trial.attempt), trial.point, trial.seed)
