@@ -613,7 +613,7 @@ def test_words_are_what_they_are() -> None:
         (integer(1, 9, log=True), "integer(1, 9, log=True)"),
         (choice(list(range(9))), "choice([0, 1, 2, 3, 4, 5, …])"),
         (maybe(layer(1)), "maybe(layer(1))"),
-        (when(integer(1, 2, name="n") > 1, layer(1)), "when((integer(1, 2) > 1), layer(1))"),
+        (when(integer(1, 2, name="n") > 1, layer(1)), "when((n > 1), layer(1))"),
         (match(integer(1, 2), {1: 3, 2: 4}), "match(integer(1, 2), {1, 2})"),
         (repeat(layer, 2), "repeat(layer, times=2)"),
         (adapted(layer(1), on=given.train), "adapted(layer(1), on=given.train)"),

@@ -165,7 +165,7 @@ def test_a_file_is_glanced_at_without_being_run(folder: Path) -> None:
     Path("s.py").write_text("raise RuntimeError('it was run')")
     glance("s.py")
     glance("s.py:other")
-    with pytest.raises(SpaceError, match="There is no file typo.py"):
+    with pytest.raises(SpaceError, match=r"There is no file typo\.py"):
         glance("typo.py")
 
 
