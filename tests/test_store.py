@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from hpsearch.store import (
     studies,
     without_passwords,
 )
+from hpsearch.store.rows import COLUMNS, MARKS, row_of
 from hpsearch.trial import Key, Outcome, Status, Trial, to_json
 
 
@@ -440,14 +442,14 @@ def test_trials_that_vanished_are_noticed(store: Store) -> None:
 def test_a_damaged_point_is_reported_as_damage(store: Store) -> None:
     damage(store, "UPDATE trials SET point = '{\"x\": ' WHERE number = 3")
     with Store.open(store.folder.parent, store.name, write=False) as reader:
-        with pytest.raises(StudyError, match=r"is damaged: Expecting value"):
+        with pytest.raises(StudyError, match="is damaged: trial 3 is not what was written"):
             reader.trials()
 
 
 def test_a_study_of_another_format_is_refused(store: Store) -> None:
     damage(store, "PRAGMA user_version = 99")
     for write in (True, False):
-        with pytest.raises(StudyError, match=r"reads studies of format 1; .* has format 99"):
+        with pytest.raises(StudyError, match=r"reads studies of format 2; .* has format 99"):
             Store.open(store.folder.parent, store.name, write=write)
 
 
@@ -481,16 +483,46 @@ def test_a_study_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_trials_are_read_without_asking_for_each(store: Store) -> None:
-    row = json.dumps({"key": {"study": "s", "number": 0, "attempt": 0}, "status": "ok"})
-    history = json.dumps([{"loss": 0.1, "val_loss": 0.2}] * 15)
-    row = f'{row[:-1]}, "value": 0.5, "history": {history}}}'
+    history = tuple({"loss": 0.1, "val_loss": 0.2} for _ in range(15))
+    outcome = Outcome(Key("s", 0), Status.OK, 0.5, history=history)
+    one = Trial(0, {}, 1, 1.0, ended=2.0, outcome=outcome)
     asked: list[str] = []
     with store._database.transaction() as connection:
         connection.executemany(
-            "INSERT INTO trials VALUES (?, 0, 'ok', 0.5, 1, 2, 'suggested', NULL, 1, '{}', ?)",
-            [(number, row) for number in range(10_000)],
+            f"INSERT INTO trials ({COLUMNS}) VALUES ({MARKS})",
+            [row_of(replace(one, number=number)) for number in range(10_000)],
         )
         connection.set_trace_callback(asked.append)
     asked.clear()
     assert len(store.trials()) == 10_000
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE trials SET point = '{\"lr\": 9}' WHERE number = 3",
+        "UPDATE trials SET value = 0.75 WHERE number = 3",
+        "UPDATE trials SET seed = seed + 1 WHERE number = 3",
+        "UPDATE trials SET status = 'failed' WHERE number = 3",
+        "UPDATE trials SET attempt = 7 WHERE number = 3",
+    ],
+)
+def test_a_value_that_was_changed_is_not_believed(store: Store, change: str) -> None:
+    damage(store, change)
+    with Store.open(store.folder.parent, store.name, write=False) as reader:
+        with pytest.raises(StudyError, match="is damaged: trial 3 is not what was written"):
+            reader.trials()
+
+
+def test_settings_that_were_changed_are_not_believed(store: Store) -> None:
+    damage(store, "UPDATE study SET settings = '{\"seed\": 2}'")
+    with Store.open(store.folder.parent, store.name, write=False) as reader:
+        with pytest.raises(StudyError, match="is damaged: its settings are not what was written"):
+            _ = reader.settings
+
+
+def test_a_reader_notices_trials_that_vanished(store: Store) -> None:
+    damage(store, "DELETE FROM trials WHERE number > 9")
+    with pytest.raises(StudyError, match="it has 10 of the 50 trials that ended"):
+        Store.open(store.folder.parent, store.name, write=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import sqlite3
 import threading
@@ -14,14 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import StudyError
+from .rows import checksum
 
 __all__ = ["Database"]
 
 APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
-VERSION = 1
+VERSION = 2
 WAIT = 10.0  # seconds to wait for another connection's write
 SCHEMA = """
-CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE trials (
     number INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
@@ -34,6 +34,7 @@ CREATE TABLE trials (
     seed INTEGER NOT NULL,
     point TEXT NOT NULL,
     outcome TEXT,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (number, attempt)
 );
 CREATE INDEX trials_by_value ON trials (status, value);
@@ -101,6 +102,7 @@ class Database:
         with self.translated(), self._closed_on_error():
             if self._write:
                 self._take_lock()
+            self.ended = self._remembered()  # before the trials are counted: a driver may run
             self._check()
             self.remember(self.ended)
 
@@ -154,7 +156,7 @@ class Database:
             raise self._explain(str(error)) from error
         except OSError as error:
             raise self._explain(error.strerror or str(error)) from error
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # a checksum, or text that is none
             raise self._damaged(str(error)) from error
 
     def _explain(self, reason: str) -> StudyError:
@@ -224,8 +226,14 @@ class Database:
                 f"One process at a time runs a study, and another one is running {self._name!r}. "
                 f"Wait for it or stop it; `hpsearch show {self._name}` works meanwhile."
             ) from error
-        text = os.pread(self._lock, 32, 0).strip()
-        self.ended = int(text) if text.isdigit() else 0
+
+    def _remembered(self) -> int:
+        """What `remember` wrote last, 0 if nothing."""
+        try:
+            text = (self._folder / "lock").read_bytes()[:32].strip()
+        except FileNotFoundError:
+            return 0
+        return int(text) if text.isdigit() else 0
 
     def _refuse_existing(self) -> None:
         if self.file.exists():
@@ -247,7 +255,9 @@ class Database:
             connection.execute("BEGIN")
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO study VALUES (?, ?)", (id, settings))
+            connection.execute(
+                "INSERT INTO study VALUES (?, ?, ?)", (id, settings, checksum(settings))
+            )
             ended = 0 if fill is None else fill(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -271,11 +281,10 @@ class Database:
             )
         if application != APPLICATION:
             raise self._damaged("its header has no mark of a study")
-        if self._write:
-            found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
-            if found != ["ok"]:
-                raise self._damaged(found[0].replace("*** in database main ***\n", "").rstrip("."))
-            self._refuse_shortened(connection)
+        found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise self._damaged(found[0].replace("*** in database main ***\n", "").rstrip("."))
+        self._refuse_shortened(connection)
 
     def _refuse_shortened(self, connection: sqlite3.Connection) -> None:
         (ended,) = connection.execute("SELECT count(ended) FROM trials").fetchone()

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import StudyError, nearest
-from ..trial import Key, Outcome, Status, Trial, finite, from_json, outcome_of, to_json
+from ..trial import Key, Outcome, Status, Trial, from_json, to_json
 from .database import Database
 from .passwords import without_passwords
+from .rows import COLUMNS, MARKS, checksum, row_of, trial_of
 
 __all__ = ["PARENT", "Parcel", "Store", "check_name", "studies"]
 
@@ -29,7 +30,6 @@ PARENT = (-1, -1)
 """Stands for the study itself where a trial's (number, attempt) is asked."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-COLUMNS = "number, attempt, status, started, ended, source, name, seed, point, outcome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ class Store:
         """
 
         def fill(connection: sqlite3.Connection) -> int:
-            rows = [_row(trial) for trial in trials]
-            connection.executemany(f"INSERT INTO trials VALUES ({'?, ' * 10}?)", rows)
+            rows = [row_of(trial) for trial in trials]
+            connection.executemany(f"INSERT INTO trials ({COLUMNS}) VALUES ({MARKS})", rows)
             pairs = [(*pair, run_id) for pair, run_id in runs.items()]
             connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", pairs)
             return sum(trial.ended is not None for trial in trials)
@@ -159,15 +159,20 @@ class Store:
     def settings(self) -> dict[str, Any]:
         """The study's settings as they stand on disk."""
         with self._database.translated():
-            row = self._database.connection().execute("SELECT settings FROM study").fetchone()
-        settings: dict[str, Any] = from_json(row[0])
+            row = self._database.connection().execute("SELECT settings, checksum FROM study")
+            text, written = row.fetchone()
+            if checksum(text) != written:
+                raise ValueError("its settings are not what was written")
+        settings: dict[str, Any] = from_json(text)
         return settings
 
     def update(self, **settings: Any) -> None:
         """Replace or add these top-level settings."""
         with self._database.transaction() as connection:
-            old = from_json(connection.execute("SELECT settings FROM study").fetchone()[0])
-            connection.execute("UPDATE study SET settings = ?", (to_json({**old, **settings}),))
+            text = to_json({**self.settings, **settings})
+            connection.execute(
+                "UPDATE study SET settings = ?, checksum = ?", (text, checksum(text))
+            )
 
     # Trials
 
@@ -177,14 +182,10 @@ class Store:
         Raises:
             StudyError: this attempt at this trial was started before.
         """
-        row: tuple[Any, ...] = (trial.number, trial.attempt, Status.RUNNING.value, trial.started)
-        row += (trial.source, trial.name, trial.seed, to_json(trial.point))
         with self._database.transaction() as connection:
             try:
                 connection.execute(
-                    "INSERT INTO trials (number, attempt, status, started, source, name, seed,"
-                    " point) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    row,
+                    f"INSERT INTO trials ({COLUMNS}) VALUES ({MARKS})", row_of(trial)
                 )
             except sqlite3.IntegrityError as error:
                 raise StudyError(
@@ -211,18 +212,17 @@ class Store:
             error=outcome.error and without_passwords(outcome.error),
             traceback=outcome.traceback and without_passwords(outcome.traceback),
         )
-        value = outcome.value if finite(outcome.value) else None
         with self._database.transaction() as connection:
-            changed = connection.execute(
-                "UPDATE trials SET status = ?, value = ?, ended = ?, outcome = ?"
-                " WHERE number = ? AND attempt = ? AND status = 'running'",
-                (outcome.status.value, value, ended, to_json(outcome), number, attempt),
-            ).rowcount
-            if not changed:
+            trial = self.trial(number, attempt)
+            if trial is None or trial.status is not Status.RUNNING:
                 return None
+            trial = replace(trial, ended=ended, outcome=outcome)
+            connection.execute(
+                f"INSERT OR REPLACE INTO trials ({COLUMNS}) VALUES ({MARKS})", row_of(trial)
+            )
             _post(connection, "end", number, attempt)
         self._database.remember(self._database.ended + 1)
-        return self.trial(number, attempt)
+        return trial
 
     def abandon(self) -> list[Trial]:
         """End as cancelled what an earlier driver, which is no more, left running.
@@ -247,7 +247,7 @@ class Store:
                 " ORDER BY number, attempt",
                 (source,),
             )
-            return [_trial(row) for row in rows]
+            return [trial_of(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """How many attempts stand how: ``{"ok": 12, "failed": 1}``."""
@@ -268,7 +268,7 @@ class Store:
                 )
                 .fetchone()
             )
-        return None if row is None else _trial(row)
+        return None if row is None else trial_of(row)
 
     def best(self, direction: str, *, count: int = 1, until: float | None = None) -> list[Trial]:
         """The `count` best trials that ended well, best first; of equals the earlier one.
@@ -284,7 +284,7 @@ class Store:
                 f" AND ended <= ? ORDER BY value {order}, number, attempt LIMIT ?",
                 (9e99 if until is None else until, count),
             )
-            return [_trial(row) for row in rows]
+            return [trial_of(row) for row in rows]
 
     # The outbox
 
@@ -374,20 +374,3 @@ def _post(connection: sqlite3.Connection, kind: str, number: int, attempt: int) 
         "INSERT INTO outbox (kind, number, attempt) VALUES (?, ?, ?)",
         (kind, number, attempt),
     )
-
-
-def _row(trial: Trial) -> tuple[Any, ...]:
-    """A trial as the table has it."""
-    value = trial.value if finite(trial.value) else None
-    outcome = None if trial.outcome is None else to_json(trial.outcome)
-    row: tuple[Any, ...] = (trial.number, trial.attempt, trial.status.value, value)
-    row += (trial.started, trial.ended, trial.source, trial.name, trial.seed)
-    return (*row, to_json(trial.point), outcome)
-
-
-def _trial(row: tuple[Any, ...]) -> Trial:
-    number, attempt, status, started, ended, source, name, seed, point, outcome = row
-    trial = Trial(number, from_json(point), seed, started, attempt, source, name, ended)
-    if status == Status.RUNNING:
-        return trial
-    return replace(trial, outcome=outcome_of(from_json(outcome)))

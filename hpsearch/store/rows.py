@@ -1,0 +1,47 @@
+"""A trial as a row of the table, with a checksum: SQLite does not notice a changed byte in a value."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from ..trial import Status, Trial, finite, from_json, outcome_of, to_json
+
+__all__ = ["COLUMNS", "MARKS", "checksum", "row_of", "trial_of"]
+
+COLUMNS = (
+    "number, attempt, status, value, started, ended, source, name, seed, point, outcome, checksum"
+)
+MARKS = ", ".join("?" * (COLUMNS.count(",") + 1))
+
+
+def checksum(*values: Any) -> int:
+    """A number that differs if any of the values does: CRC-32 of them as JSON."""
+    return zlib.crc32(to_json(values).encode())
+
+
+def row_of(trial: Trial) -> tuple[Any, ...]:
+    """The values of `COLUMNS`, to be written."""
+    value = float(trial.value) if trial.value is not None and finite(trial.value) else None
+    ended = None if trial.ended is None else float(trial.ended)
+    row: tuple[Any, ...] = (trial.number, trial.attempt, trial.status.value, value)
+    row += (float(trial.started), ended, trial.source, trial.name, trial.seed)
+    row += (to_json(trial.point), None if trial.outcome is None else to_json(trial.outcome))
+    return (*row, checksum(*row))
+
+
+def trial_of(row: tuple[Any, ...]) -> Trial:
+    """Read the values of `COLUMNS`.
+
+    Raises:
+        ValueError: if they are not what was written.
+    """
+    *values, written = row
+    number, attempt, status, _, started, ended, source, name, seed, point, outcome = values
+    if checksum(*values) != written:
+        raise ValueError(f"trial {number} is not what was written")
+    trial = Trial(number, from_json(point), seed, started, attempt, source, name, ended)
+    if status == Status.RUNNING:
+        return trial
+    return replace(trial, outcome=outcome_of(from_json(outcome)))
