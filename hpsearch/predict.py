@@ -51,7 +51,16 @@ class Winner:
         trial, seed = found
         key = Key(champion.tags["hpsearch.study"], trial.number, trial.attempt)
         job = Job(key, trial.point, trial.seed)
-        return KerasEngine(space, seed).restored(job, str(champion.file), compiled=True), True
+        try:
+            return KerasEngine(space, seed).restored(job, str(champion.file), compiled=True), True
+        except HpsearchError:
+            raise
+        except Exception as error:  # of h5py and zipfile, where the file is damaged
+            raise StudyError(
+                f"The champion's weights are put into the model of trial {trial.number}, and its "
+                f"file does not fit: {_first_line(error)}\nRun the search again, or restore the "
+                "file in MLflow's artifacts."
+            ) from error
 
     def predict(self, x: Any) -> Any:
         """The model's outputs, ``(n, ...)``.
@@ -130,7 +139,7 @@ def load_safely(file: Path) -> Any:
     _refuse_unsafe_mode()
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except Exception as error:  # of a file that anyone may have written: BadZipFile, IndexError, …
         raise StudyError(
             "Without its study the champion is loaded from its file, in Keras's safe mode, and "
             f"that failed: {_first_line(error)}\nGive --folder with its study, which rebuilds the "

@@ -1,6 +1,6 @@
 """Bad inputs to the command line: all in this process, some as processes of their own.
 
-All as processes of their own: python scripts/faults.py.
+All as processes of their own: python scripts/faults.py --only "bad inputs".
 """
 
 from __future__ import annotations

@@ -235,3 +235,8 @@ def test_the_command_line_uses_workers_and_says_so(space: Path) -> None:
     )
     assert refused.returncode == 2
     assert "--gpus-per-trial 1 needs as many GPUs, and there are 0" in refused.stderr
+
+
+def test_ask_and_tell_have_no_workers(study_folder: Path) -> None:
+    with pytest.raises(StudyError, match="are run by the caller, so they have no workers"):
+        hpsearch.Study({"x": uniform(0, 1)}, workers=2)

@@ -29,7 +29,7 @@ def search(
     progress: bool | Watcher = True,
     **options: Any,
 ) -> Result:
-    """Search a space in this process and return what was found.
+    """Search a space and return what was found; trials run in this process unless `workers` says else.
 
     Args:
         space: a `Space`, the name or path of a space file, or a dict of words.
@@ -99,6 +99,11 @@ class Study:
         self._problem: Problem = problem_of(space, None, maximize=maximize)
         self._watcher = _watcher(progress)
         options_given = options_from(options)
+        if options_given.workers != 0:
+            raise StudyError(
+                "Trials of ask/tell are run by the caller, so they have no workers. Leave "
+                f"workers={options_given.workers} out, or give search() an objective."
+            )
         self._session = Session(self._problem, options_given, self._watcher, command=_command())
         try:
             self._driver = Driver(

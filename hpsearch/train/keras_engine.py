@@ -216,9 +216,10 @@ class KerasEngine:
             return None
         model.compiled, model.optimizer = False, None
         path = Path(task.model)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         whole = path.with_name(f"{path.stem}.part.keras")
         model.save(whole)
+        whole.chmod(0o600)
         whole.replace(path)
         return str(path)
 

@@ -31,7 +31,7 @@ __all__ = ["CASES", "Case", "Ended", "count", "judged", "mutations", "prepared",
 CODES = {0, 2, 3, 4, 130}
 LINES = 6  # of a message, beside click's lines about usage
 LIMIT = 240.0  # seconds after which a command counts as stuck
-SLOWEST = 12.0  # times `hpsearch --version`: with its usual 0.4 s about 5 s
+SLOWEST = 25.0  # times `hpsearch --version`: with its 0.2 s on an idle machine, 5 s
 
 
 @dataclass(frozen=True)
@@ -195,28 +195,18 @@ def _mutated(draw: random.Random, data: bytes) -> bytes:
     return data
 
 
-# All of them.
-
-
 def count() -> tuple[int, int]:
     """Run all cases and mutations as processes; how many were tried, and how many refused clearly."""
     tried = {name: case for name, case in [*CASES.items(), *mutations()] if case.real}
     times: dict[str, float] = {}
     refused = 0
     with tempfile.TemporaryDirectory(prefix="hpsearch-inputs-") as place:
-        Path(place).chmod(0o755)
         usual = statistics.median(_version(Path(place), number) for number in range(3))
         for number, (name, case) in enumerate(tried.items()):
             root = Path(place) / str(number)
-            try:
-                ended, left = ran(case, root)
-                faults = [*judged(case, ended), *left]
-            except subprocess.TimeoutExpired:
-                ended, faults = Ended(-1, "", ""), [f"stuck for {LIMIT:g} s"]
+            ended, faults = _tried(case, root, SLOWEST * usual)
             if not case.heavy:
                 times[name] = ended.seconds
-                if ended.seconds > SLOWEST * usual:
-                    faults.append(f"{ended.seconds:.1f} s, `--version` takes {usual:.1f}")
             refused += not faults
             if faults:
                 print(f"{name}: {'; '.join(faults)}\n    {ended.err[-400:]!r}", flush=True)
@@ -227,6 +217,20 @@ def count() -> tuple[int, int]:
         f"slowest {times[slowest]:.2f} s ({slowest}); `hpsearch --version` {usual:.2f} s"
     )
     return len(tried), refused
+
+
+def _tried(case: Case, root: Path, limit: float) -> tuple[Ended, list[str]]:
+    """What came of a case, and what is wrong with it; `limit` seconds are allowed to a light one."""
+    try:
+        ended, left = ran(case, root)
+    except subprocess.TimeoutExpired:
+        return Ended(-1, "", ""), [f"stuck for {LIMIT:g} s"]
+    faults = [*judged(case, ended), *left]
+    if not case.heavy and ended.seconds > limit:  # or other programs have held it up
+        again = (ran(case, root.with_name(f"{root.name}-{n}"))[0].seconds for n in range(3))
+        if (least := min(again)) > limit:
+            faults.append(f"it takes {least:.1f} s, more than {limit:.1f}")
+    return ended, faults
 
 
 def _version(place: Path, number: int) -> float:
