@@ -204,12 +204,12 @@ def test_a_baseline_that_what_is_fixed_excludes_is_left_out(
 def test_what_mlflow_cannot_describe_does_not_cost_the_result(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hpsearch.record import models
+    from hpsearch import record
 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise AttributeError("'M' object has no attribute 'inputs'")
 
-    monkeypatch.setattr(models, "log_model", broken)
+    monkeypatch.setattr(record, "log_model", broken)
     result = found(small(), max_trials=1, progress=True)
     assert result.counts["finished"] == 1
     assert "The model of trial 0 is not in MLflow: 'M' object" in capsys.readouterr().err

@@ -174,6 +174,7 @@ def _make_database(file: Path) -> None:
     draft = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     try:
         MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
+        draft.chmod(0o600)
         with contextlib.suppress(FileExistsError):  # another process was faster
             os.link(draft, file)
     finally:
