@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -130,16 +132,51 @@ def test_the_algorithms_are_named_alike_everywhere(hpsearch: Callable[..., Ended
     assert f"{', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}." in told
 
 
-def test_a_missing_file_is_found_before_keras_is_imported(study_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["run", "typo.py"], "There is no file typo.py"),
+        (["run", "digits_mlp", "--study", "here"], "There is a study 'here' already."),
+    ],
+)
+def test_what_keras_is_not_needed_for_is_found_before_it_is_imported(
+    study_folder: Path, words: list[str], text: str
+) -> None:
+    Store.create(study_folder / "mlruns" / "studies", "here", {}).close()
     code = (
-        "import sys; sys.argv = ['hpsearch', 'run', 'typo.py']\n"
+        f"import sys; sys.argv = ['hpsearch', *{words}]\n"
         "from hpsearch.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print('keras' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.stdout.strip() == "False"
-    assert "There is no file typo.py" in ended.stderr
+    assert text in ended.stderr
+
+
+def test_a_backend_that_is_not_there_is_one_message(study_folder: Path) -> None:
+    command = [sys.executable, "-m", "hpsearch", "run", "digits_mlp", "-n", "1"]
+    environment = {**os.environ, "KERAS_BACKEND": "nope"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 2
+    assert "Models are Keras's, and it cannot be imported: Unable to import" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(study_folder.glob("mlruns/studies/*"))
+
+
+def test_the_commands_that_are_named_find_the_studies_of_another_folder(
+    hpsearch: Callable[..., Ended], study_folder: Path
+) -> None:
+    shutil.copytree(study_folder / "mlruns", study_folder / "my runs")
+    (study_folder / "tiny.py").write_text(TINY.replace("epochs=2", "epochs=1"))
+    ended = hpsearch("run", "tiny.py", "-n", "1", "--folder", "my runs", "--offline")
+    assert ended.code == 0, ended.err
+    assert "MLflow" not in ended.out
+    named = re.findall(r"hpsearch (.*)", ended.out + ended.err)
+    assert [line.split()[0] for line in named] == ["best", "show", "sync"]
+    for line in named[:2]:
+        again = hpsearch(*shlex.split(line))
+        assert again.code == 0, again.err
 
 
 def test_a_damaged_study_does_not_hide_the_others(
@@ -303,6 +340,10 @@ def test_a_space_without_a_champion_is_refused(hpsearch: Callable[..., Ended]) -
     ended = hpsearch("predict", "tiny.py", "x.npy")
     assert ended.code == 2
     assert "champion" in ended.err
+    Path("mlruns/mlflow.db").unlink()
+    again = hpsearch("predict", "tiny.py", "x.npy")
+    assert (again.code, again.err) == (2, ended.err)
+    assert not Path("mlruns/mlflow.db").exists(), "to read a record is to make none"
 
 
 def test_check_shows_labels_weights_and_metrics(hpsearch: Callable[..., Ended]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mlflow_server import server_uri
 
@@ -287,6 +289,42 @@ def test_the_command_line_saves_the_file_first_and_then_goes_on(
         assert store.run_ids()[PARENT] == run_id
     code, _, err = command(monkeypatch, capfd, "resume", "mine", "-n", "3", "--tracking-uri", uri)
     assert code == 0, err
+
+
+def test_the_best_model_comes_along(uri: str, study_folder: Path) -> None:
+    Path("tiny.py").write_text(textwrap.dedent(TINY))
+    asked: dict[str, Any] = {"max_trials": 2, "seed": 1, "study": "here", "progress": False}
+    before = hpsearch.search("tiny.py", tracking_uri=uri, experiment=f"m{abs(hash(uri))}", **asked)
+    assert before.best is not None
+    run = parent_of(Path("mlruns"))
+    if uri.startswith("sqlite"):  # carried to another machine, with all of its artifacts
+        shutil.copytree("mlruns/artifacts", "copy/artifacts")
+        shutil.copy("mlruns/mlflow.db", "copy/mlflow.db")
+        uri = f"sqlite:///{study_folder}/copy/mlflow.db"
+    model = before.best.model()
+    shutil.rmtree("mlruns")
+    after = hpsearch.search("tiny.py", from_mlflow=run, folder="there", tracking_uri=uri, **asked)
+    assert after.best is not None
+    assert after.best.test == before.best.test
+    for mine, theirs in zip(after.best.model().weights, model.weights, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_a_model_that_mlflow_has_lost_is_a_warning(
+    study_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("tiny.py").write_text(textwrap.dedent(TINY))
+    uri = f"sqlite:///{study_folder}/mlruns/mlflow.db"
+    asked: dict[str, Any] = {"max_trials": 2, "seed": 1, "study": "here", "tracking_uri": uri}
+    hpsearch.search("tiny.py", **asked)
+    shutil.rmtree(next(Path("mlruns/artifacts").glob("*/models")))
+    run = parent_of(Path("mlruns"))
+    capsys.readouterr()
+    after = hpsearch.search("tiny.py", from_mlflow=run, folder="there", **asked)
+    assert re.search(r"Warning: the model of trial \d is not here", capsys.readouterr().err)
+    assert after.best is not None
+    with pytest.raises(StudyError, match="No model was kept"):
+        after.best.model()
 
 
 def parent_of_named(folder: Path, name: str) -> str:

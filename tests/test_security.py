@@ -40,7 +40,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 import pytest
-from faults.invariants import MARK, _marked
+from faults.invariants import MARK, marked
 
 from hpsearch.cli import main
 from hpsearch.errors import StudyError
@@ -325,13 +325,13 @@ class Watched:
         with output.open("wb") as out:
             running = subprocess.Popen(command, cwd=self.folder, env=outer, stdout=out, stderr=out)
             while running.poll() is None:
-                self._look(_marked(mark))
+                self._look(marked(mark))
                 time.sleep(0.2)
         assert running.returncode == 0, output.read_text()
         late = time.monotonic() + 10
-        while _marked(mark) and time.monotonic() < late:
+        while marked(mark) and time.monotonic() < late:
             time.sleep(0.05)
-        assert _marked(mark) == []
+        assert marked(mark) == []
 
     def _look(self, numbers: list[int]) -> None:
         for number in numbers:

@@ -456,6 +456,22 @@ def test_workers_are_planned_by_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) 
         plan(1, method="fork")
 
 
+def test_the_driver_leaves_the_gpus_to_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hpsearch.study.options import options_from
+    from hpsearch.study.session import _planned
+
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "mine")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    _planned(options_from({"workers": 2}))
+    assert "TF_FORCE_GPU_ALLOW_GROWTH" not in os.environ, "there is no GPU"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    _planned(options_from({"workers": 2}))
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "mine"
+
+
 def test_the_flags_of_xla_are_added_to_those_of_the_user() -> None:
     own = environment(2, ("1",), {"XLA_FLAGS": "--xla_dump_to=here"})
     assert own["XLA_FLAGS"] == "--xla_dump_to=here intra_op_parallelism_threads=2"

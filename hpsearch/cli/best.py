@@ -40,14 +40,15 @@ def best_command(
 ) -> None:
     """Show the best trial of STUDY, by default the latest."""
     from ..record import test_of
-    from ..study import best_of, value_text
+    from ..study import best_of, folder_option, value_text
     from ..trial import finite
     from .tables import metrics_text, point_lines
 
     name, settings, trials, runs = read(folder, study)
     best = best_of(trials, maximize=settings["direction"] == "maximize")
     if best is None:
-        click.echo(f"Error: No trial of {name} has succeeded. See: hpsearch show {name}", err=True)
+        see = f"hpsearch show {name}{folder_option(folder)}"
+        click.echo(f"Error: No trial of {name} has succeeded. See: {see}", err=True)
         raise click.exceptions.Exit(NO_SUCCESS)
     test = test_of(settings, best.number)
     if code:

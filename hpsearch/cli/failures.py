@@ -30,6 +30,7 @@ def failures_command(study: str | None, folder: Path, as_json: bool) -> None:
     that separate these trials from those that succeeded, beyond what coincidence would do.
     """
     from ..report import failures_of
+    from ..study import folder_option
 
     name, settings, trials, _ = read(folder, study)
     found = failures_of(trials, settings["labels"], source=settings.get("source"))
@@ -47,12 +48,12 @@ def failures_command(study: str | None, folder: Path, as_json: bool) -> None:
         causes = "of one cause" if len(found.groups) == 1 else f"of {len(found.groups)} causes"
         click.echo(f"Study {name}: {found.failed} of {counted(total, 'trial')} failed, {causes}.")
     for group in found.groups:
-        _show(name, group, found.succeeded)
+        _show(name, group, found.succeeded, folder_option(folder))
     if others := _others(found):
         click.echo(f"\n{others}")
 
 
-def _show(name: str, group: Any, succeeded: int) -> None:
+def _show(name: str, group: Any, succeeded: int, where: str) -> None:
     """One cause: how often, its text and line, an example, and where."""
     error = group.error.removeprefix(f"{group.kind}: ")
     click.echo(f"\n{len(group.numbers)} × {group.kind}: {error}")
@@ -65,7 +66,7 @@ def _show(name: str, group: Any, succeeded: int) -> None:
     noun = "trial" if len(group.numbers) == 1 else "trials"
     click.echo(
         f"  {noun} {shown}{f' and {more} more' if more > 0 else ''}: "
-        f"hpsearch show {name} {group.numbers[0]}"
+        f"hpsearch show {name} {group.numbers[0]}{where}"
     )
     click.echo(f"  {_where(group, succeeded)}")
 

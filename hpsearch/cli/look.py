@@ -92,7 +92,7 @@ def show_command(
         if as_json:
             click.echo(to_json({"study": name, "trials": trials}))
         else:
-            _show_study(name, settings, trials, every)
+            _show_study(name, settings, trials, every, folder)
         return
     found = [trial for trial in trials if trial.number == number]
     if not found:
@@ -104,9 +104,11 @@ def show_command(
         _show_trial(name, found[0], runs.get((number, found[0].attempt)))
 
 
-def _show_study(name: str, settings: dict[str, Any], trials: list[Any], every: bool) -> None:
+def _show_study(
+    name: str, settings: dict[str, Any], trials: list[Any], every: bool, folder: Path
+) -> None:
     from ..record import test_of
-    from ..study import best_of, value_text
+    from ..study import best_of, folder_option, value_text
     from .tables import metrics_text, point_lines, print_table, trial_row
 
     maximize = settings["direction"] == "maximize"
@@ -128,7 +130,8 @@ def _show_study(name: str, settings: dict[str, Any], trials: list[Any], every: b
     columns = ["trial", settings["metric"], "status", "seconds", "point or error"]
     print_table(columns, [trial_row(trial) for trial in shown], right=2)
     if len(shown) < len(trials):
-        click.echo(f"… and {len(trials) - len(shown)} more: hpsearch show {name} --all")
+        again = f"hpsearch show {name} --all{folder_option(folder)}"
+        click.echo(f"… and {len(trials) - len(shown)} more: {again}")
 
 
 def _show_trial(name: str, trial: Any, run_id: str | None) -> None:

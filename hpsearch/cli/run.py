@@ -242,7 +242,7 @@ def which_study(folder: Path, name: str | None) -> str:
 
 def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[str], Any]) -> None:
     from ..space import glance
-    from ..study import Session, make_folder, options_from, problem_of
+    from ..study import Session, check_new, make_folder, options_from, problem_of
     from .progress import watcher
 
     glance(target)  # before Keras is imported, which takes seconds
@@ -251,6 +251,7 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
     known = {k: v for k, v in given.items() if v not in (None, [], {})}
     options = options_from({**known, "workers": workers})
     make_folder(options.folder)
+    check_new(options)
     plan = _workers(options)
     start_keras(options.folder)
     problem = problem_of(target)
@@ -316,12 +317,12 @@ def _announce(session: Any, watch: Any) -> None:
 
 def _interrupted(session: Any) -> None:
     from ..record import ui_line
+    from ..study import folder_option
     from .texts import counted
 
-    counts = session.result().counts
-    click.echo(
-        f"Interrupted after {counted(counts['total'], 'trial')}; all are kept. "
-        f"Go on with: hpsearch resume {session.store.name}\n"
-        f"Look at it:  hpsearch ui, or {ui_line(session.uri)}",
-        err=True,
-    )
+    counts, where = session.result().counts, folder_option(session.options.folder)
+    text = f"Interrupted after {counted(counts['total'], 'trial')}; all are kept. "
+    text += f"Go on with: hpsearch resume {session.store.name}{where}"
+    if not session.options.offline:
+        text += f"\nLook at it:  hpsearch ui{where}, or {ui_line(session.uri)}"
+    click.echo(text, err=True)

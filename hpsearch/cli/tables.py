@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..study import Result, value_text
+from ..study import Result, folder_option, value_text
 from ..trial import Status, Trial
 from .texts import counted, duration_text, short_labels
 
@@ -29,7 +29,8 @@ def print_result(session: Any, result: Result) -> None:
     )
     best = result.best
     if best is None:
-        click.echo("No trial succeeded. See: hpsearch show " + result.study)
+        where = folder_option(session.options.folder)
+        click.echo(f"No trial succeeded. See: hpsearch show {result.study}{where}")
     else:
         found = f"{result.metric} {value_text(best.value)} in trial {best.number}"
         click.echo(f"Found {found}{against(result)}.")
@@ -59,14 +60,23 @@ def against(result: Result) -> str:
 def _print_ways_on(session: Any, result: Result) -> None:
     from ..record import ui_line
 
-    click.echo("")
+    where = folder_option(session.options.folder)
+    study = f"{result.study}{where}"
+    ways = []
     if failed := result.counts["failed"]:
-        click.echo(f"{f'{failed} failed:':<28}hpsearch failures {result.study}")
+        ways.append((f"{failed} failed", f"hpsearch failures {study}"))
     if result.best is not None and session.problem.space is not None:
-        click.echo(f"The winner as plain Keras:  hpsearch best {result.study} --code")
-    click.echo("Look at it in MLflow:       hpsearch ui")
-    click.echo(f"  or                        {ui_line(session.uri)}")
-    if result.link:
+        ways.append(("The winner as plain Keras", f"hpsearch best {study} --code"))
+    if session.options.offline:
+        ways.append(("Every trial", f"hpsearch show {study} --all"))
+    else:
+        ways.append(("Look at it in MLflow", f"hpsearch ui{where}"))
+    click.echo("")
+    for what, command in ways:
+        click.echo(f"{what + ':':<28}{command}")
+    if not session.options.offline:
+        click.echo(f"  or                        {ui_line(session.uri)}")
+    if result.link and not session.options.offline:
         click.echo(f"  then                      http://127.0.0.1:5000/{result.link}")
 
 

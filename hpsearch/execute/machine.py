@@ -14,10 +14,20 @@ import psutil
 
 from ..errors import StudyError
 
-__all__ = ["cores", "default_workers", "environment", "gpus", "group_memory", "shares"]
+__all__ = [
+    "cores",
+    "default_workers",
+    "environment",
+    "gpus",
+    "group_memory",
+    "share_memory",
+    "shares",
+]
 
 WORKER_MEMORY = 1_500_000_000  # bytes that a worker with TensorFlow and a small model takes
 NONE_VISIBLE = "-1"
+SHARED_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""So that TensorFlow and JAX take the memory of a GPU as they need it, not whole."""
 
 
 def cores() -> int:
@@ -109,12 +119,20 @@ def environment(
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": str(threads),
         "XLA_FLAGS": flags,
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        **SHARED_MEMORY,
     }
     if devices is not None:
         own["CUDA_VISIBLE_DEVICES"] = ",".join(devices) or NONE_VISIBLE
     return own
+
+
+def share_memory() -> None:
+    """Have this process leave room on the GPUs for its workers, unless it has used one already.
+
+    The driver of a script builds and tests models, and would otherwise take a GPU whole for that.
+    """
+    for name, value in SHARED_MEMORY.items():
+        os.environ.setdefault(name, value)
 
 
 def group_memory(pid: int) -> int:

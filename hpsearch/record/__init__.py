@@ -7,7 +7,7 @@ thread of `recorder`; `reading` reads it back; `models` keeps the best models an
 
 from ..store import without_passwords
 from .content import Facts, Label, Settings, test_of
-from .models import Champion, Registered, champion, log_model, registered_name
+from .models import Champion, Registered, champion, fetch_model, log_model, registered_name
 from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
 from .tracking import check, tracking_uri, ui_command, ui_line
@@ -22,6 +22,7 @@ __all__ = [
     "Settings",
     "champion",
     "check",
+    "fetch_model",
     "log_model",
     "read_space",
     "read_study",

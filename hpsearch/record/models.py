@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from ..store import Store, without_passwords
 from ..trial import Trial
 from . import content
 from .content import Settings
-from .tracking import PATIENT, connect, explained, first_line
+from .tracking import PATIENT, connect, explained, first_line, missing_file
+from .writing import folder_at_hand
 
-__all__ = ["Champion", "Registered", "champion", "log_model", "registered_name"]
+__all__ = ["Champion", "Registered", "champion", "fetch_model", "log_model", "registered_name"]
 
 OURS = frozenset({"champion", "challenger"})
 """The aliases that are given here; any other is someone's own."""
@@ -138,6 +140,8 @@ def champion(uri: str, space: str, folder: Path) -> Champion:
     from mlflow.exceptions import MlflowException
 
     name = registered_name(space)
+    if missing_file(uri) is not None:
+        raise _no_champion(uri, space)
     with PATIENT, explained(uri):
         client = connect(uri)
         try:
@@ -145,16 +149,48 @@ def champion(uri: str, space: str, folder: Path) -> Champion:
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
-            raise TrackingError(
-                f"The best model of a finished study is its space's champion, and {name!r} has "
-                f"none in {without_passwords(uri)}. Run `hpsearch run {space}` first."
-            ) from error
+            raise _no_champion(uri, space) from error
         from mlflow.artifacts import download_artifacts
 
         # Not `models:/NAME@champion`, which is looked up in the registry of the fluent interface.
         source = client.get_model_version_download_uri(name, version.version)
         path = download_artifacts(source, dst_path=str(folder), tracking_uri=uri)
     return Champion(Path(path) / "data" / "model.keras", str(version.version), dict(version.tags))
+
+
+def _no_champion(uri: str, space: str) -> TrackingError:
+    return TrackingError(
+        f"The best model of a finished study is its space's champion, and {registered_name(space)!r} "
+        f"has none in {without_passwords(uri)}. Run `hpsearch run {space}` first."
+    )
+
+
+def fetch_model(uri: str, run_id: str, file: Path) -> bool:
+    """Copy the weights that were logged with the run of a trial into a `.keras` file; none is run.
+
+    Returns:
+        Whether there were any.
+
+    Raises:
+        TrackingError: they cannot be read, or MLflow does not answer.
+    """
+    with PATIENT, explained(uri):
+        client = connect(uri)
+        logged = _logged(client, client.get_run(run_id))
+        if logged is None:
+            return False
+        from mlflow.artifacts import download_artifacts
+
+        home = folder_at_hand(logged.artifact_location, uri, 4)
+        # Not `models:/ID`, which is looked up in the store of the fluent interface.
+        source = f"{home or logged.artifact_location}/data/model.keras"
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as scratch:
+            path = download_artifacts(source, dst_path=scratch, tracking_uri=uri)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = file.with_suffix(".part")
+            shutil.copyfile(path, draft)
+            draft.replace(file)
+    return True
 
 
 def _facts(store: Store, settings: Settings, trial: Trial) -> dict[str, str]:
@@ -273,6 +309,7 @@ def _register(
         run_id=run_id,
         tags={**facts, "hpsearch.model_id": model_id},
         model_id=model_id,
+        await_creation_for=None,  # it is there; waiting for it prints a line
     )
     number = str(version.version)
     reason = _compare(facts, None if holder is None else holder.tags)

@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
-from urllib.parse import urlsplit
 
 from ..errors import TrackingError
 from ..store import PARENT, without_passwords
 from ..trial import Trial, from_json, outcome_of
 from .runs import Pair, pages, pair_of
-from .tracking import PATIENT, connect, explained
-from .writing import local_folder
+from .tracking import PATIENT, connect, explained, missing_file
+from .writing import folder_at_hand
 
 __all__ = ["Recorded", "read_space", "read_study", "read_trials"]
 
@@ -51,6 +50,11 @@ def read_study(uri: str, run_id: str) -> Recorded:
     Raises:
         TrackingError: there is no such run, it is not a study's, or MLflow does not answer.
     """
+    if (file := missing_file(uri)) is not None:
+        raise TrackingError(
+            f"A study is rebuilt from MLflow's record, and there is no file {file}. "
+            "Say where MLflow is with --tracking-uri."
+        )
     with PATIENT, explained(uri):
         client = connect(uri)
         run = _study_run(client, uri, run_id)
@@ -118,9 +122,7 @@ class _Files:
 
     def __init__(self, client: Any, uri: str) -> None:
         self._client = client
-        root = urlsplit(uri)
-        # A store that was copied with its folder still names the place that it came from.
-        self._moved = Path(root.path[1:]).parent if root.scheme == "sqlite" else None
+        self._uri = uri
 
     def text(self, run: Any, name: str) -> str | None:
         """The text of an artifact, None where there is none."""
@@ -151,11 +153,7 @@ class _Files:
                 yield each, self.text(run, each)
 
     def _home(self, run: Any) -> Path | None:
-        home = local_folder(run.info.artifact_uri)
-        if home is None or home.exists() or self._moved is None:
-            return home
-        moved = self._moved.joinpath("artifacts", *home.parts[-3:])
-        return moved if moved.exists() else home
+        return folder_at_hand(run.info.artifact_uri, self._uri, 3)
 
 
 def _study_run(client: Any, uri: str, run_id: str) -> Any:

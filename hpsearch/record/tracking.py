@@ -25,6 +25,7 @@ __all__ = [
     "connect",
     "explained",
     "first_line",
+    "missing_file",
     "open_experiment",
     "tracking_uri",
     "ui_command",
@@ -148,6 +149,12 @@ def _silence_telemetry() -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
+def missing_file(uri: str) -> Path | None:
+    """The file of a SQLite database that is not there, in which there is nothing to read."""
+    file = _sqlite_file(uri)
+    return file if file is not None and "?" not in uri and not file.exists() else None
+
+
 def connect(uri: str) -> Any:
     """Return an `MlflowClient` of its own; the first one for a SQLite file makes its tables."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -155,8 +162,8 @@ def connect(uri: str) -> Any:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
-    file = _sqlite_file(uri)
-    if file is not None and "?" not in uri and not file.exists():
+    file = missing_file(uri)
+    if file is not None:
         _make_database(file)
     return MlflowClient(tracking_uri=uri)
 

@@ -9,7 +9,7 @@ from typing import Any, final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["Writer", "local_folder", "metric", "milliseconds"]
+__all__ = ["Writer", "folder_at_hand", "local_folder", "metric", "milliseconds"]
 
 METRICS = 900  # per request; MLflow takes 1000 metrics, 100 params and 100 tags
 WORDS = 90
@@ -80,3 +80,19 @@ def local_folder(uri: str) -> Path | None:
     """The folder that a ``file:`` URI names, None for another URI."""
     parts = urlsplit(uri)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def folder_at_hand(location: str, uri: str, depth: int) -> Path | None:
+    """The folder of artifacts that `location` names, as this machine has it; None if it is elsewhere.
+
+    A SQLite store that was copied with its folder still names the place that it came from.
+
+    Args:
+        uri: of the store.
+        depth: how many of its last names lie below ``artifacts/`` beside the database.
+    """
+    home, store = local_folder(location), urlsplit(uri)
+    if home is None or home.exists() or store.scheme != "sqlite":
+        return home
+    moved = Path(store.path[1:]).parent.joinpath("artifacts", *home.parts[-depth:])
+    return moved if moved.exists() else home

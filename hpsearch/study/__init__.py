@@ -6,14 +6,14 @@ from .api import Asked, Study, search
 from .budget import best_of, latest
 from .kept import restore_model
 from .loop import model_file
-from .opening import make_folder
+from .opening import check_new, make_folder
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
 from .problem import Problem, problem_of
 from .rebuilding import free_name
 from .result import Best, Result
 from .session import Session
 from .syncing import Delivered, owing, sync
-from .watch import Lines, Silent, Watcher, value_text
+from .watch import Lines, Silent, Watcher, folder_option, value_text
 
 __all__ = [
     "ALGORITHMS",
@@ -30,6 +30,8 @@ __all__ = [
     "Study",
     "Watcher",
     "best_of",
+    "check_new",
+    "folder_option",
     "free_name",
     "latest",
     "make_folder",

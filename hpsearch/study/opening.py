@@ -24,7 +24,7 @@ from .problem import Problem, agreed
 from .rebuilding import rebuild
 from .watch import Watcher
 
-__all__ = ["Opened", "make_folder", "open_study"]
+__all__ = ["Opened", "check_new", "make_folder", "open_study"]
 
 MOST_NAMES = 1000
 
@@ -56,18 +56,29 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
     """
     root = options.folder / "studies"
     make_folder(options.folder)
+    check_new(options)
     if options.from_mlflow is not None:
         return _rebuilt(root, problem, options, watcher)
     if options.study is None or check_name(options.study) not in studies(root):
         return _begin(root, problem, options, watcher, command)
-    if not options.resume:
-        raise StudyError(
-            f"There is a study {options.study!r} already. Go on with it: `hpsearch resume "
-            f"{options.study}`, or run with --resume (resume=True in Python); or give another "
-            "name with --study."
-        )
     store = Store.open(root, options.study, write=True)
     return _opened(store, problem, options, watcher)
+
+
+def check_new(options: Options) -> None:
+    """Refuse the name of a study that is there, unless the search is to go on with it.
+
+    Raises:
+        StudyError: it is there, or it is not a name.
+    """
+    name = options.study
+    if name is None or options.resume or options.from_mlflow is not None:
+        return
+    if check_name(name) in studies(options.folder / "studies"):
+        raise StudyError(
+            f"There is a study {name!r} already. Go on with it: `hpsearch resume {name}`, or run "
+            "with --resume (resume=True in Python); or give another name with --study."
+        )
 
 
 def make_folder(folder: Path) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import StudyError
+from ..errors import StudyError, TrackingError
 from ..store import PARENT, Store, check_name, studies, without_passwords
 from ..trial import Outcome, Trial
+from .budget import latest, ranked
+from .loop import model_file
 from .options import Options
 from .problem import Problem
 from .watch import Watcher
@@ -62,7 +64,29 @@ def rebuild(
     named = [_renamed(trial, name) for trial in trials]
     known = {(trial.number, trial.attempt) for trial in trials} | {PARENT}
     runs = {pair: run for pair, run in runs.items() if pair in known}
-    return Store.rebuild(root, name, settings, id=recorded.id, trials=named, runs=runs)
+    store = Store.rebuild(root, name, settings, id=recorded.id, trials=named, runs=runs)
+    try:
+        _fetch_models(store, uri, settings.get("keep_models", 1), watcher)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _fetch_models(store: Store, uri: str, count: int, watcher: Watcher) -> None:
+    """Bring the weights of the best trials here, as far as MLflow has them; the search needs none."""
+    from .. import record
+
+    maximize = store.settings["direction"] == "maximize"
+    runs = store.run_ids()
+    for trial in ranked(latest(store.trials()).values(), maximize=maximize)[:count]:
+        run_id = runs.get((trial.number, trial.attempt))
+        try:
+            if run_id is not None:
+                record.fetch_model(uri, run_id, model_file(store.folder, trial))
+        except TrackingError as error:
+            first = str(error).splitlines()[0]
+            watcher.note(f"Warning: the model of trial {trial.number} is not here: {first}")
 
 
 def _renamed(trial: Trial, name: str) -> Trial:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from ..execute import Inline
@@ -17,7 +16,7 @@ from .opening import open_study
 from .options import Options
 from .problem import Problem
 from .result import Best, Result
-from .watch import Watcher
+from .watch import Watcher, folder_option
 
 if TYPE_CHECKING:
     from ..execute.plan import Plan
@@ -148,11 +147,8 @@ class Session:
             if self.options.offline
             else f"MLflow does not have everything yet: {trouble}"
         )
-        where = self.options.folder
-        other = "" if where == Path("mlruns").absolute() else f" --folder {where}"
-        self._watcher.note(
-            f"{why.rstrip('.')}. Deliver it later: hpsearch sync {self.store.name}{other}"
-        )
+        again = f"hpsearch sync {self.store.name}{folder_option(self.options.folder)}"
+        self._watcher.note(f"{why.rstrip('.')}. Deliver it later: {again}")
 
     def best(self) -> Trial | None:
         return best_of(self.trials(), maximize=self.problem.maximize)
@@ -225,6 +221,10 @@ class Session:
 def _planned(options: Options) -> Plan | None:
     if options.workers == 0:
         return None
+    from ..execute.machine import share_memory
     from ..execute.plan import plan
 
-    return plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
+    settled = plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
+    if any(settled.devices):
+        share_memory()
+    return settled

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
+from pathlib import Path
 from typing import Any, Protocol, TextIO, final
 
 from ..trial import Report, Status, Trial
 
-__all__ = ["Lines", "Silent", "Standing", "Watcher", "value_text"]
+__all__ = ["Lines", "Silent", "Standing", "Watcher", "folder_option", "value_text"]
 
 
 class Standing(Protocol):
@@ -106,6 +109,15 @@ class Lines:
 
     def finished(self) -> None:
         """Nothing."""
+
+
+def folder_option(folder: Path | str) -> str:
+    """What a command that is printed needs to find the studies of `folder`; "" for the default."""
+    given, here = Path(folder).absolute(), Path.cwd()
+    if given == here / "mlruns":
+        return ""
+    shown = os.path.relpath(given, here) if given.is_relative_to(here) else str(given)
+    return f" --folder {shlex.quote(shown)}"
 
 
 def value_text(value: float | None) -> str:

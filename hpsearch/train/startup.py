@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import StudyError
+
 __all__ = ["import_keras", "standard_error_in"]
 
 
@@ -16,15 +18,25 @@ def import_keras(log: Path) -> None:
     """Import Keras and make its first tensor, writing what that prints to `log`.
 
     TensorFlow writes from C++ straight to the file descriptor, before its own settings are read,
-    so the descriptor itself is turned away meanwhile. An exception passes through.
+    so the descriptor itself is turned away meanwhile.
+
+    Raises:
+        StudyError: if Keras or its backend cannot be imported.
     """
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with standard_error_in(log):
-        import keras
+    try:
+        with standard_error_in(log):
+            import keras
 
-        keras.ops.zeros(1)
+            keras.ops.zeros(1)
+    except (ImportError, ValueError) as error:  # ValueError is Keras's, of a backend that is none
+        raise StudyError(
+            f"Models are Keras's, and it cannot be imported: {error}.\nIts backend is what "
+            "KERAS_BACKEND says, else ~/.keras/keras.json, else tensorflow; install that, or set "
+            "KERAS_BACKEND to tensorflow, jax or torch, whichever is installed."
+        ) from error
     # A model per trial is what TensorFlow warns of as retracing; here it is meant.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

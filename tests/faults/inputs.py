@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 
 from .bad_inputs import CASES, SPACE, Case, on_space
-from .invariants import MARK, _marked
+from .invariants import MARK, marked
 
 __all__ = ["CASES", "Case", "Ended", "count", "judged", "mutations", "prepared", "ran"]
 
@@ -101,7 +101,7 @@ def ran(case: Case, root: Path) -> tuple[Ended, list[str]]:
     )  # fmt: skip
     seconds = time.monotonic() - began
     left = [f"left {name}" for name in sorted(_tree(root, home) - before) if not _harmless(name)]
-    left += [f"process {number} lives on" for number in _marked(mark)]
+    left += [f"process {number} lives on" for number in marked(mark)]
     texts = (each.decode(errors="backslashreplace") for each in (ended.stdout, ended.stderr))
     return Ended(ended.returncode, *texts, seconds), left
 

@@ -17,7 +17,7 @@ import psutil
 from hpsearch.store import Store
 from hpsearch.trial import Status, Trial
 
-__all__ = ["Broken", "Program", "check", "fingerprint", "hold", "trials_of", "witnessed"]
+__all__ = ["Broken", "Program", "check", "fingerprint", "hold", "marked", "trials_of", "witnessed"]
 
 HERE = Path(__file__).parent
 MARK = "HPSEARCH_FAULT"
@@ -75,12 +75,12 @@ class Program:
     def alone(self, seconds: float = 10) -> None:
         """Assert that what it started is gone within so long."""
         late = time.monotonic() + seconds
-        while (found := _marked(self.mark)) and time.monotonic() < late:
+        while (found := marked(self.mark)) and time.monotonic() < late:
             time.sleep(0.05)
         hold(not found, "orphans", f"{len(found)} processes outlived their driver")
 
 
-def _marked(mark: str) -> list[int]:
+def marked(mark: str) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:

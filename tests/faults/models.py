@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .invariants import Program, check, hold, trials_of
 
@@ -63,7 +65,6 @@ def _until(program: Program, folder: Path, ended: int) -> None:
 
 def _best_model(folder: Path) -> None:
     """The best value of the store is that of the model on disk and in MLflow's registry."""
-    import mlflow
     import numpy as np
 
     from hpsearch.space import load
@@ -79,12 +80,22 @@ def _best_model(folder: Path) -> None:
     assert found is not None and found.value == best
     space = load(str(folder / "small.py")).space
     x, y = space.data.validation
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}")
-    registered = mlflow.keras.load_model("models:/small@champion")
-    for model in (found.model(), registered):
+    for model in (found.model(), _registered(folder)):
         chance = np.asarray(model.predict(x, verbose=0))
         loss = float(-np.log(chance[np.arange(len(y)), y]).mean())
         hold(math.isclose(loss, best, rel_tol=1e-4), "lost", f"the model scores {loss}, not {best}")
+
+
+def _registered(folder: Path) -> Any:
+    """The champion as anyone's script loads it."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}")
+    try:
+        return mlflow.keras.load_model("models:/small@champion")
+    finally:  # MLflow puts it into the environment, where the next search would find it
+        mlflow.set_tracking_uri(None)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 FAULTS: dict[str, Callable[[Path], None]] = {
