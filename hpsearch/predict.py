@@ -15,7 +15,7 @@ from .record import models, tracking_uri
 from .space import load
 from .store import Store
 from .train import KerasEngine
-from .trial import Job, Key, Trial
+from .trial import Job, Key, Trial, digest_of
 
 __all__ = ["Winner", "load_safely", "read_inputs"]
 
@@ -46,6 +46,14 @@ class Winner:
     def _restored(space: Any, champion: models.Champion, folder: Path) -> tuple[Any, bool]:
         """Rebuild it from its point where that is known; else load the file, without its metrics."""
         found = _known_trial(champion.tags, folder)
+        written = champion.tags.get("hpsearch.digest")
+        if found is not None and found[0].outcome is not None:
+            written = found[0].outcome.digest
+        if written and digest_of(champion.file) != written:
+            raise StudyError(
+                "The champion's file is not the one that its trial wrote: somebody has replaced or "
+                "damaged it.\nRestore it in MLflow's artifacts, or run the search again."
+            )
         if found is None or champion.tags.get("hpsearch.fingerprint") != space.fingerprint:
             return load_safely(champion.file), False
         trial, seed = found

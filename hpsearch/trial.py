@@ -7,11 +7,13 @@ cross a process, a database or a network unchanged.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Task",
     "Trial",
     "Value",
+    "digest_of",
     "finite",
     "from_json",
     "outcome_of",
@@ -161,7 +164,7 @@ class Outcome:
         epoch: the kept epoch, from 0.
         params: the number of parameters (weights) of the model.
         seconds: wall seconds spent on the trial.
-        model: the file that holds the kept weights, if it was written.
+        model: the file that holds the kept weights, if it was written; `digest` is its SHA-256.
         facts: small facts worth keeping: phases, given values, notes.
     """
 
@@ -176,6 +179,7 @@ class Outcome:
     params: int | None = None
     seconds: float = 0.0
     model: str | None = None
+    digest: str | None = None
     facts: dict[str, Value] = field(default_factory=dict)
 
 
@@ -273,6 +277,12 @@ class Executor(Protocol):
 
     def close(self, *, now: bool) -> None:
         """Release everything; with `now` without waiting for running trials."""
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def finite(number: float | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -13,9 +14,22 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from hpsearch.record import ui_command
+
+
+@contextlib.contextmanager
+def fluent(uri: str) -> Iterator[None]:
+    """Have `mlflow.*` use a store, as a user's script does; MLflow puts it into the environment."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)
 
 
 def free_port() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlflow_server import free_port, server_uri
+from mlflow_server import fluent, free_port, server_uri
 
 from hpsearch.errors import StudyError, TrackingError
 from hpsearch.record import Recorder
@@ -125,14 +124,9 @@ def test_the_champion_is_loaded_by_mlflow_with_the_same_predictions(
     assert kept.tags["hpsearch.objective"] == "maximize val_accuracy"
     assert kept.tags["hpsearch.data"] == "abc"
     assert kept.tags["hpsearch.study"] == "s-1"
-    before = mlflow.get_tracking_uri()
-    try:
-        mlflow.set_tracking_uri(uri)
+    with fluent(uri):
         loaded = mlflow.keras.load_model(made.uri)
         info = mlflow.models.get_model_info(made.uri)
-    finally:
-        mlflow.set_tracking_uri(before)
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
     np.testing.assert_allclose(loaded(SAMPLE), model(SAMPLE), rtol=1e-6)
     assert info.signature.inputs.inputs[0].shape == (-1, 8)
     assert info.signature.outputs.inputs[0].shape == (-1, 3)

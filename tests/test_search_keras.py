@@ -10,6 +10,7 @@ import keras
 import mlflow
 import numpy as np
 import pytest
+from mlflow_server import fluent
 
 import hpsearch
 from hpsearch import Data, Fit, Space, choice, loguniform, maybe, uniform
@@ -101,14 +102,8 @@ def _read(text: str) -> Any:
 
 def test_the_champion_loads_from_the_registry_without_hpsearch() -> None:
     result = found(small())
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    try:
-        mlflow.set_tracking_uri(result.tracking_uri)
-        mlflow.set_registry_uri(result.tracking_uri)
+    with fluent(result.tracking_uri):
         model = mlflow.keras.load_model("models:/small@champion")
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
     ours = result.best.model().predict(X[:8], verbose=0)
     assert np.allclose(model.predict(X[:8], verbose=0), ours, atol=1e-6)
 
@@ -286,16 +281,12 @@ def test_ask_and_tell_give_models_and_data() -> None:
 
 def test_the_users_own_mlflow_run_is_left_alone() -> None:
     uri = f"sqlite:///{Path.cwd()}/own.db"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
+    with fluent(uri):
         with mlflow.start_run() as run:
             found(small(), max_trials=1)
             assert mlflow.active_run().info.run_id == run.info.run_id
             mlflow.log_metric("mine", 1.0)
         assert mlflow.get_run(run.info.run_id).data.metrics == {"mine": 1.0}
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def test_progress_is_a_line_for_each_trial(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 | promise | tested by |
 |---|---|
-| 1 a model file can run no code when it is loaded | below; `test_predict` |
+| 1 a model file can run no code when it is loaded, and is the one that the trial wrote | below; `test_predict` |
 | 2 Keras's safe mode is checked, and not all we rely on | `test_predict::test_a_space_file_cannot_turn_the_safe_mode_off`; the weights files below |
 | 3 nothing is unpickled that was on a disk or came over a network | the scan below |
 | 4 no code from MLflow or a store is run | the traps below; `test_from_mlflow::test_the_command_line_saves_the_file_first_and_then_goes_on`, `test_search_workers::test_a_file_that_is_edited_meanwhile_is_searched_as_it_was` |
@@ -41,11 +41,15 @@ import numpy as np
 import psutil
 import pytest
 from faults.invariants import MARK, marked
+from faults.models import SPACE
 
+import hpsearch
 from hpsearch.cli import main
 from hpsearch.errors import StudyError
 from hpsearch.predict import load_safely
-from hpsearch.store import Store
+from hpsearch.record.tracking import connect
+from hpsearch.store import PARENT, Store
+from hpsearch.trial import digest_of
 
 ROOT = Path(__file__).parent.parent
 CANARY, PASSWORD = "canary-5317", "hunter2"
@@ -415,15 +419,50 @@ def test_a_champion_that_someone_has_replaced_runs_nothing(
     spy = keras.layers.Lambda(lambda x: open("run", "w").close() or x)  # noqa: PTH123
     keras.Sequential([keras.Input((4,)), spy]).save(champion)
     Path("run").unlink()
-    code, err = _predicted(monkeypatch, capfd)
-    assert code == 2 and "its file does not fit" in err, err
-    (searched.folder / "mlruns" / "studies").rename("elsewhere")
+    for where in ("studies", "elsewhere"):  # with the trial's own record, and with MLflow's alone
+        code, err = _predicted(monkeypatch, capfd)
+        assert code == 2 and "is not the one that its trial wrote" in err, err
+        if where == "studies":
+            (searched.folder / "mlruns" / "studies").rename("elsewhere")
+    _say_that_it_is_this(champion, searched.folder)  # whoever can write the file can do that too
     code, err = _predicted(monkeypatch, capfd)
     assert code == 2 and "in Keras's safe mode, and that failed" in err, err
     champion.write_bytes(b"PK\x03\x04 cut off")
+    _say_that_it_is_this(champion, searched.folder)
     code, err = _predicted(monkeypatch, capfd)
     assert code == 2 and "that failed" in err, err
     assert not Path("run").exists()
+
+
+def _say_that_it_is_this(file: Path, folder: Path) -> None:
+    client = connect(f"sqlite:///{folder}/mlruns/mlflow.db")
+    version = client.get_model_version_by_alias("s", "champion").version
+    client.set_model_version_tag("s", version, "hpsearch.digest", digest_of(file))
+
+
+def test_weights_that_somebody_has_replaced_are_not_loaded(
+    study_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a study keeps is known by its hash, in the study and from MLflow."""
+    Path("s.py").write_text(SPACE)
+    asked: dict[str, Any] = {"max_trials": 2, "seed": 1, "study": "mine", "progress": False}
+    found = hpsearch.search("s.py", **asked)
+    assert found.best is not None
+    found.best.model()
+    (kept,) = study_folder.glob("mlruns/studies/mine/models/*.keras")
+    (logged,) = study_folder.glob("mlruns/artifacts/**/model.keras")
+    assert kept.read_bytes() == logged.read_bytes()
+    for file in (kept, logged):
+        file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(StudyError, match="wrote other weights than"):
+        found.best.model()
+    with Store.open(study_folder / "mlruns" / "studies", "mine", write=False) as store:
+        run = store.run_ids()[PARENT]
+    uri = f"sqlite:///{study_folder}/mlruns/mlflow.db"
+    asked |= {"folder": "there", "from_mlflow": run, "tracking_uri": uri, "progress": True}
+    hpsearch.search("s.py", **asked)
+    told = capsys.readouterr().err
+    assert re.search(r"the model of trial \d is not here: somebody has replaced", told), told
 
 
 def _predicted(

@@ -71,15 +71,11 @@ def best_command(
 
 
 def _save(folder: Path, name: str, best: Any, file: Path) -> None:
-    from ..study import model_file
+    from ..study import kept_file
 
     if file.suffix != ".keras":
         raise StudyError(f"Keras saves models as .keras files, got {file.name!r}.")
-    kept = model_file(folder / "studies" / name, best)
-    if not kept.exists():
-        raise StudyError(
-            f"The model of trial {best.number} of {name} was not kept (keep_models=0)."
-        )
+    kept = kept_file(folder / "studies" / name, best)
     try:
         shutil.copyfile(kept, file)
     except OSError as error:

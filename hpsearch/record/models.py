@@ -20,13 +20,16 @@ from typing import Any, cast
 
 from ..errors import HpsearchError, TrackingError
 from ..store import Store, without_passwords
-from ..trial import Trial
+from ..trial import Trial, digest_of
 from . import content
 from .content import Settings
 from .tracking import PATIENT, connect, explained, first_line, missing_file
 from .writing import folder_at_hand
 
 __all__ = ["Champion", "Registered", "champion", "fetch_model", "log_model", "registered_name"]
+
+MODEL = "data/model.keras"
+"""Where MLflow's Keras flavour keeps the model itself."""
 
 OURS = frozenset({"champion", "challenger"})
 """The aliases that are given here; any other is someone's own."""
@@ -82,6 +85,7 @@ def log_model(
     load: Callable[[], Any],
     sample: Any,
     *,
+    file: Path | None = None,
     register: bool = True,
     metrics: Mapping[str, float] | None = None,
 ) -> Registered:
@@ -94,6 +98,8 @@ def log_model(
     Args:
         load: returns the uncompiled Keras model; called only if it has to be logged.
         sample: inputs as the model takes them: an array ``(n, ...)``, or a dict or list of them.
+        file: the `.keras` file of the model, logged as it is, so that its digest stays what the
+            trial's outcome says; None has Keras write another.
         register: False for the second best and following ones.
         metrics: its metrics on the test data; shown as ``test.accuracy`` and the like.
 
@@ -117,7 +123,7 @@ def log_model(
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as scratch:
             folder = Path(scratch) / "model"
             with _described(trial):
-                _save(load(), sample, folder)
+                _save(load(), sample, folder, file)
             with PATIENT, explained(uri):
                 logged = client.get_logged_model(_log(client, run, folder, facts))
     model_id: str = logged.model_id
@@ -155,7 +161,7 @@ def champion(uri: str, space: str, folder: Path) -> Champion:
         # Not `models:/NAME@champion`, which is looked up in the registry of the fluent interface.
         source = client.get_model_version_download_uri(name, version.version)
         path = download_artifacts(source, dst_path=str(folder), tracking_uri=uri)
-    return Champion(Path(path) / "data" / "model.keras", str(version.version), dict(version.tags))
+    return Champion(Path(path) / MODEL, str(version.version), dict(version.tags))
 
 
 def _no_champion(uri: str, space: str) -> TrackingError:
@@ -165,15 +171,16 @@ def _no_champion(uri: str, space: str) -> TrackingError:
     )
 
 
-def fetch_model(uri: str, run_id: str, file: Path) -> bool:
-    """Copy the weights that were logged with the run of a trial into a `.keras` file; none is run.
+def fetch_model(uri: str, run_id: str, trial: Trial, file: Path) -> bool:
+    """Copy the model that was logged with the run of a trial into `file`; nothing of it is loaded.
 
     Returns:
-        Whether there were any.
+        Whether there was one.
 
     Raises:
-        TrackingError: they cannot be read, or MLflow does not answer.
+        TrackingError: it cannot be read, is not what the trial wrote, or MLflow does not answer.
     """
+    written = None if trial.outcome is None else trial.outcome.digest
     with PATIENT, explained(uri):
         client = connect(uri)
         logged = _logged(client, client.get_run(run_id))
@@ -183,9 +190,11 @@ def fetch_model(uri: str, run_id: str, file: Path) -> bool:
 
         home = folder_at_hand(logged.artifact_location, uri, 4)
         # Not `models:/ID`, which is looked up in the store of the fluent interface.
-        source = f"{home or logged.artifact_location}/data/model.keras"
+        source = f"{home or logged.artifact_location}/{MODEL}"
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as scratch:
-            path = download_artifacts(source, dst_path=scratch, tracking_uri=uri)
+            path = Path(download_artifacts(source, dst_path=scratch, tracking_uri=uri))
+            if written is not None and digest_of(path) != written:
+                raise TrackingError(f"somebody has replaced {source}, which the trial wrote")
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = file.with_suffix(".part")
             shutil.copyfile(path, draft)
@@ -200,6 +209,7 @@ def _facts(store: Store, settings: Settings, trial: Trial) -> dict[str, str]:
         "hpsearch.study_id": store.id,
         "hpsearch.number": str(trial.number),
         "hpsearch.attempt": str(trial.attempt),
+        "hpsearch.digest": (trial.outcome and trial.outcome.digest) or "",
         "hpsearch.value": repr(trial.value),
         "hpsearch.objective": content.objective(settings),
         "hpsearch.data": str(settings.get("data", {}).get("digest") or ""),
@@ -252,7 +262,7 @@ def _described(trial: Trial) -> Iterator[None]:
         ) from error
 
 
-def _save(model: Any, sample: Any, folder: Path) -> None:
+def _save(model: Any, sample: Any, folder: Path, file: Path | None) -> None:
     """Write a model as MLflow's Keras flavour does, with its signature."""
     import mlflow.keras
     import numpy as np
@@ -266,6 +276,8 @@ def _save(model: Any, sample: Any, folder: Path) -> None:
         signature=infer_signature(inputs, outputs),
         pip_requirements=_requirements(),
     )
+    if file is not None:
+        shutil.copyfile(file, folder / MODEL)
     # Not as `input_example`, which crashes for a Keras model in MLflow 3.17.2.
     np.savez(folder / "sample.npz", **(inputs if isinstance(inputs, dict) else {"x": inputs}))
 

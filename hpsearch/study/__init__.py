@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .api import Asked, Study, search
 from .budget import best_of, latest
-from .kept import restore_model
+from .kept import kept_file, restore_model
 from .loop import model_file
 from .opening import check_new, make_folder
 from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
@@ -33,6 +33,7 @@ __all__ = [
     "check_new",
     "folder_option",
     "free_name",
+    "kept_file",
     "latest",
     "make_folder",
     "model_file",

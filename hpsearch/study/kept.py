@@ -9,11 +9,11 @@ from typing import Any
 
 from ..errors import StudyError
 from ..store import Store
-from ..trial import Job, Key, Trial
+from ..trial import Job, Key, Trial, digest_of
 from .budget import latest, ranked
 from .loop import model_file
 
-__all__ = ["job_of", "kept", "log_models", "owed", "restore_model"]
+__all__ = ["job_of", "kept", "kept_file", "log_models", "owed", "restore_model"]
 
 
 def kept(store: Store) -> list[Trial]:
@@ -50,6 +50,7 @@ def log_models(store: Store, uri: str, engine: Any, note: Callable[[str], None])
                 trial,
                 functools.partial(restore_model, engine, store.folder, trial, compiled=False),
                 engine.sample(job_of(store.name, trial)),
+                file=kept_file(store.folder, trial),
                 register=best is not None and trial.number == best.number,
                 metrics=test_of(settings, trial.number),
             )
@@ -70,7 +71,20 @@ def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = T
         folder: the study's folder.
 
     Raises:
-        StudyError: if its weights were not kept.
+        StudyError: see `kept_file`.
+    """
+    file = kept_file(folder, trial)
+    return engine.restored(job_of(folder.name, trial), str(file), compiled=compiled)
+
+
+def kept_file(folder: Path, trial: Trial) -> Path:
+    """The file of the weights of a trial, as the trial has written it.
+
+    Args:
+        folder: the study's folder.
+
+    Raises:
+        StudyError: if they were not kept, or somebody has changed the file since.
     """
     file = model_file(folder, trial)
     if not file.exists():
@@ -78,7 +92,13 @@ def restore_model(engine: Any, folder: Path, trial: Trial, *, compiled: bool = T
             f"The weights of trial {trial.number} of study {folder.name!r} were not kept. "
             "Only those of the best are: search with a larger keep_models."
         )
-    return engine.restored(job_of(folder.name, trial), str(file), compiled=compiled)
+    written = None if trial.outcome is None else trial.outcome.digest
+    if written is not None and digest_of(file) != written:
+        raise StudyError(
+            f"Trial {trial.number} of study {folder.name!r} wrote other weights than {file} holds "
+            "now. Put the file back from a copy, or search again."
+        )
+    return file
 
 
 def job_of(study: str, trial: Trial) -> Job:

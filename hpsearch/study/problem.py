@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import reprlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -219,13 +221,17 @@ def outcome_of_value(job: Job, value: Any, seconds: float) -> Outcome:
     """The outcome of a trial whose objective returned `value`."""
     number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
     if isinstance(number, bool) or not isinstance(number, int | float):
-        text = f"the objective returned {value!r}; it must return a number"
-        return Outcome(job.key, Status.FAILED, error=text[:300], seconds=seconds)
+        text = f"the objective returned {reprlib.repr(value)}; it must return a number"
+        return Outcome(job.key, Status.FAILED, error=text, seconds=seconds)
+    try:
+        number = float(number)
+    except OverflowError:  # of an int
+        number = math.inf if number > 0 else -math.inf
     if not finite(number):
         text = f"the objective returned {number}"
         return Outcome(job.key, Status.FAILED, error=text, seconds=seconds)
-    metrics = {"value": float(number)}
-    return Outcome(job.key, Status.OK, float(number), metrics=metrics, seconds=seconds)
+    metrics = {"value": number}
+    return Outcome(job.key, Status.OK, number, metrics=metrics, seconds=seconds)
 
 
 def _seed_everything(seed: int) -> None:

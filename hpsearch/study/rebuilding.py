@@ -83,7 +83,7 @@ def _fetch_models(store: Store, uri: str, count: int, watcher: Watcher) -> None:
         run_id = runs.get((trial.number, trial.attempt))
         try:
             if run_id is not None:
-                record.fetch_model(uri, run_id, model_file(store.folder, trial))
+                record.fetch_model(uri, run_id, trial, model_file(store.folder, trial))
         except TrackingError as error:
             first = str(error).splitlines()[0]
             watcher.note(f"Warning: the model of trial {trial.number} is not here: {first}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
+from ..errors import StudyError
 from ..execute import Inline
 from ..trial import Executor, Outcome, Status, Task, Trial
 from . import kept
@@ -162,8 +163,12 @@ class Session:
         settings = self.store.settings
         if self.problem.space is None or settings.get("tested") == best.number:
             return
-        model = model_file(self.store.folder, best)
-        if not model.exists():
+        if not model_file(self.store.folder, best).exists():
+            return
+        try:
+            model = kept.kept_file(self.store.folder, best)
+        except StudyError as error:
+            self._watcher.note(f"The best model was not tested: {error}")
             return
         outcome = self._run_test(best, str(model))
         if outcome.status is Status.OK:

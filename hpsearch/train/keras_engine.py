@@ -17,7 +17,7 @@ from typing import Any, final
 from ..build import Construction, Memory, Parts, where_raised
 from ..errors import BuildError, HpsearchError
 from ..space import Space
-from ..trial import Job, Outcome, Report, Status, Task, finite
+from ..trial import Job, Outcome, Report, Status, Task, digest_of, finite
 from .compiling import compile_again, with_metric
 from .names import Names
 from .progress import Progress, keras_callback
@@ -207,9 +207,11 @@ class KerasEngine:
             text = f"{self._space.metric} is {value}"
             return Outcome(job.key, Status.FAILED, error=text, **about)
         saved = self._save(model, task, value)
-        return Outcome(job.key, Status.OK, value=value, model=saved, **about)
+        digest = None if saved is None else digest_of(saved)
+        model_file = None if saved is None else str(saved)
+        return Outcome(job.key, Status.OK, value=value, model=model_file, digest=digest, **about)
 
-    def _save(self, model: Any, task: Task, value: float) -> str | None:
+    def _save(self, model: Any, task: Task, value: float) -> Path | None:
         """Save the kept weights without the compiled state, so that own losses do not stop loading."""
         loss = -value if self._space.maximize is not None else value
         if task.model is None or (task.bar is not None and loss >= task.bar):
@@ -221,7 +223,7 @@ class KerasEngine:
         model.save(whole)
         whole.chmod(0o600)
         whole.replace(path)
-        return str(path)
+        return path
 
     def _test(self, made: Construction, job: Job, weights: str) -> Outcome:
         test = made.parts.test

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -89,13 +88,10 @@ def _best_model(folder: Path) -> None:
 def _registered(folder: Path) -> Any:
     """The champion as anyone's script loads it."""
     import mlflow
+    from mlflow_server import fluent
 
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}")
-    try:
+    with fluent(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"):
         return mlflow.keras.load_model("models:/small@champion")
-    finally:  # MLflow puts it into the environment, where the next search would find it
-        mlflow.set_tracking_uri(None)
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 FAULTS: dict[str, Callable[[Path], None]] = {
