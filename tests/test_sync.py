@@ -237,6 +237,21 @@ def test_a_flush_ends_where_nothing_is_delivered_any_more() -> None:
         recorder.close()
 
 
+def test_the_first_word_of_mlflow_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is imported and makes its tables, which on a busy machine takes longer than any delivery."""
+
+    def slowly(uri: str) -> Any:
+        time.sleep(6)
+        return connect(uri)
+
+    monkeypatch.setattr("hpsearch.record.recorder.connect", slowly)
+    with Store.create(FOLDER / "studies", "idle", {"space": "x"}) as store:
+        store.queue("study")
+        recorder = Recorder(store, here())
+        assert recorder.flush(600, idle=4), recorder.trouble
+        recorder.close()
+
+
 def test_a_run_that_someone_deleted_is_made_again_at_the_end() -> None:
     found()
     client = connect(here())

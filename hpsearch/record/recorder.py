@@ -21,6 +21,7 @@ __all__ = ["Recorder"]
 TICK = 0.25  # seconds between looks into the outbox
 VISIT = 2.0  # seconds after which what was delivered is noted down
 LONGEST_PAUSE = 60.0
+FIRST_WORD = 120.0  # for MLflow to be imported and to make its tables, where others do so too
 LONGEST_REFUSAL = 15.0  # between tries where MLflow takes other things meanwhile
 
 
@@ -55,6 +56,7 @@ class Recorder:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._hurry = threading.Event()
+        self._connected = threading.Event()  # or it was tried once
         self._done = threading.Condition()
         # A daemon: a server that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="hpsearch-record", daemon=True)
@@ -84,16 +86,19 @@ class Recorder:
         The start of a trial that runs for less than `hold` seconds counts as owed.
 
         Args:
-            idle: wait no longer either once nothing was delivered for so many seconds.
+            idle: wait no longer either once nothing was delivered for so many seconds; MLflow is
+                given longer for its first word, as it has to be imported and may make its tables.
         """
         end = time.monotonic() + timeout
-        before, since = -1, time.monotonic()
+        before, since = (-1, False), time.monotonic()
         while (owing := self._store.owing()) > 0:
-            if owing != before:
-                before, since = owing, time.monotonic()
+            connected = self._connected.is_set()
+            if (owing, connected) != before:
+                before, since = (owing, connected), time.monotonic()
             left = end - time.monotonic()
             if idle is not None:
-                left = min(left, since + idle - time.monotonic())
+                patience = idle if connected else max(idle, FIRST_WORD)
+                left = min(left, since + patience - time.monotonic())
             if left <= 0 or not self._thread.is_alive():
                 return False
             with self._done:
@@ -141,8 +146,7 @@ class Recorder:
         until = time.monotonic() + VISIT
         with PATIENT:
             if self._projection is None:
-                with explained(self._uri):
-                    self._projection = Projection(self._store, self._uri, connect(self._uri))
+                self._projection = self._connect()
             trouble = None
             self._projection.hurry = self._hurry.is_set()
             self._hurry.clear()
@@ -158,6 +162,13 @@ class Recorder:
                         projection.doubt()
                         trouble = _line(error)
             self._trouble = trouble
+
+    def _connect(self) -> Projection:
+        try:
+            with explained(self._uri):
+                return Projection(self._store, self._uri, connect(self._uri))
+        finally:
+            self._connected.set()
 
     def _deliver(self, projection: Projection, parcel: Parcel) -> None:
         pair = (parcel.number, parcel.attempt)

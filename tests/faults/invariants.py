@@ -81,6 +81,7 @@ class Program:
 
 
 def marked(mark: str) -> list[int]:
+    """The processes that live and have this mark in their environment."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -97,9 +98,9 @@ def hold(promise: bool, kind: str, text: str) -> None:
         raise Broken(kind, text)
 
 
-def witnessed(folder: Path) -> list[tuple[int, int, str, float | None]]:
+def witnessed(folder: Path, study: str = "mine") -> list[tuple[int, int, str, float | None]]:
     """The ends that a program has told, (number, attempt, status, value)."""
-    file = folder / "witnessed"
+    file = folder / f"witnessed-{study}"
     lines = file.read_text().splitlines() if file.exists() else []
     return [tuple(json.loads(line)) for line in lines if line.endswith("]")]
 
@@ -135,7 +136,7 @@ def check(folder: Path, total: int, *, study: str = "mine", mlflow: bool = True)
     whole = sorted(ended) == list(range(total))
     hold(whole, "lost", f"{len(ended)} of {total} trials have an end")
     kept = {(t.number, t.attempt): (t.status.value, t.value) for t in trials}
-    for number, attempt, status, value in witnessed(folder):
+    for number, attempt, status, value in witnessed(folder, study):
         same = kept.get((number, attempt)) == (status, value)
         hold(same, "lost", f"{number} was lost or changed")
     if mlflow:

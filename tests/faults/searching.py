@@ -115,8 +115,9 @@ def main() -> int:
     os.environ["FAULT_SECONDS"] = given.seconds
     if given.kill:
         killed_at(given.kill, given.count)
+    told = given.folder.parent / f"witnessed-{given.study}"
     if given.jump:
-        jumping(given.jump, given.folder.parent / "witnessed")
+        jumping(given.jump, told)
     try:
         result = hpsearch.search(
             WORDS,
@@ -129,7 +130,7 @@ def main() -> int:
             study=given.study,
             resume=True,
             folder=given.folder,
-            progress=witness(given.folder.parent / "witnessed"),
+            progress=witness(told),
         )
     except KeyboardInterrupt:
         return 130

@@ -15,9 +15,10 @@ from typing import Any
 import hpsearch
 from hpsearch import uniform
 from hpsearch.errors import SearchStopped
+from hpsearch.study import sync
 from hpsearch.trial import Status
 
-from .invariants import check, trials_of
+from .invariants import Program, check, trials_of
 
 __all__ = ["FAST", "FAULTS"]
 
@@ -113,9 +114,23 @@ def load(folder: Path, *, total: int = 2000, workers: int = 4) -> None:
     check(folder, total)
 
 
+def four_drivers(folder: Path, *, trials: int = 60) -> None:
+    """23: four searches of four workers each, on one MLflow database that is not there yet."""
+    names = [f"search-{i}" for i in range(4)]
+    asked = ("--trials", str(trials), "--workers", "4", "--seconds", "0.02")
+    programs = [Program(folder, *asked, "--study", name) for name in names]
+    for program in programs:
+        assert program.wait(300) == 0, program.out[-2000:]
+        program.alone()
+    for name in names:
+        sync(folder / "mlruns", name, None, prepare=lambda: None)  # what the busy database refused
+        check(folder, trials, study=name)
+
+
 FAULTS: dict[str, Callable[[Path], None]] = {
     **{f"trial: {name}": functools.partial(bad_trial, name=name) for name in ACTS},
     "all trials fail": all_fail,
+    "4 drivers of 4 workers on one MLflow database": four_drivers,
 }
 FAST = {
     name: FAULTS[name]
