@@ -7,6 +7,7 @@
     │   └── IllegalPoint      a point violates a constraint given in ``require``
     ├── DataError             the data does not fit what the space asks of it
     ├── StudyError            a study cannot be created, opened, resumed or read
+    │   └── StudyBusy         another process runs it
     ├── SearchStopped         a search cannot go on; what is recorded stays
     └── TrackingError         MLflow cannot be reached or refuses
 
@@ -26,6 +27,7 @@ __all__ = [
     "PointError",
     "SearchStopped",
     "SpaceError",
+    "StudyBusy",
     "StudyError",
     "TrackingError",
     "nearest",
@@ -58,6 +60,10 @@ class DataError(HpsearchError, ValueError):
 
 class StudyError(HpsearchError):
     """A study cannot be created, opened, resumed or read."""
+
+
+class StudyBusy(StudyError):
+    """A study that another process runs: one at a time writes to it."""
 
 
 class SearchStopped(HpsearchError):

@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from .errors import DataError, HpsearchError, SpaceError, StudyError
-from .record import models, tracking_uri
+from .record import Champion, champion, tracking_uri
 from .space import load
 from .store import Store
 from .train import KerasEngine
@@ -38,12 +38,12 @@ class Winner:
 
     def __init__(self, target: str, folder: Path, uri: str | None, scratch: Path) -> None:
         loaded = load(target)
-        champion = models.champion(tracking_uri(uri, folder), loaded.name, scratch)
-        self.version = champion.version
-        self.model, self.compiled = self._restored(loaded.space, champion, folder)
+        found = champion(tracking_uri(uri, folder), loaded.name, scratch)
+        self.version = found.version
+        self.model, self.compiled = self._restored(loaded.space, found, folder)
 
     @staticmethod
-    def _restored(space: Any, champion: models.Champion, folder: Path) -> tuple[Any, bool]:
+    def _restored(space: Any, champion: Champion, folder: Path) -> tuple[Any, bool]:
         """Rebuild it from its point where that is known; else load the file, without its metrics."""
         found = _known_trial(champion.tags, folder)
         written = champion.tags.get("hpsearch.digest")

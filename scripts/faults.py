@@ -2,6 +2,7 @@
 
 python scripts/faults.py                  all of them; writes scripts/bench/results/faults.{json,md}
 python scripts/faults.py --only killed    those whose name has this word; writes nothing
+python scripts/faults.py --only load      the 2,000 trials alone; "bad inputs": those alone
 
 The faults themselves are in tests/faults/; continuous integration runs the fast ones.
 """
@@ -9,13 +10,14 @@ The faults themselves are in tests/faults/; continuous integration runs the fast
 from __future__ import annotations
 
 import argparse
-import collections
 import json
 import platform
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
@@ -26,7 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 RESULTS = ROOT / "scripts" / "bench" / "results"
 KINDS = ("lost", "duplicated", "stuck", "orphans")
-LOAD = 2000
+TRIALS = 2000
+LOAD = f"load: {TRIALS} trials through 4 workers"
+INPUTS = "bad inputs"
 
 
 def main() -> int:
@@ -34,55 +38,60 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="run the faults whose name has this word")
     only = parser.parse_args().only
-    found = [_run(name, fault) for name, fault in _faults().items() if only in name]
-    held, tried, refused = _load(only), 0, 0
-    if not only or only in "bad inputs":
-        tried, refused = import_module("faults.inputs").count()
-    line = _line(found, held, tried, refused)
+    faults = {name: fault for name, fault in _faults().items() if only in name}
+    if not faults and only not in INPUTS:
+        known = "\n  ".join([*_faults(), INPUTS])
+        parser.error(f"no fault has {only!r} in its name. There are:\n  {known}")
+    found = [_run(name, fault) for name, fault in faults.items()]
+    inputs: Counter[str] = Counter()
+    if only in INPUTS:
+        inputs = import_module("faults.inputs").count()
+    line = _line(found, inputs)
     print(line)
     if not only:
         _write(found, line)
-    good = all(row["held"] for row in found) and tried == refused
+    good = all(row["held"] for row in found) and inputs["tried"] == inputs["refused"]
     return 0 if good else 1
 
 
-def _faults() -> dict[str, Callable[[Path], None]]:
-    found: dict[str, Callable[[Path], None]] = {}
-    for part in ("driver", "models", "trials", "tracking"):
+def _faults() -> dict[str, Callable[[Path], Any]]:
+    found: dict[str, Callable[[Path], Any]] = {}
+    for part in ("driver", "stores", "models", "trials", "tracking"):
         found |= import_module(f"faults.{part}").FAULTS
-    return found
+    return {**found, LOAD: import_module("faults.trials").load}
 
 
 def _run(name: str, fault: Callable[[Path], Any]) -> dict[str, Any]:
-    """Make one fault happen in a folder of its own."""
-    began, kind, text = time.monotonic(), None, None
+    """Make one fault happen in a folder of its own; what it returns is a note on how it went."""
+    began, kind, text, note = time.monotonic(), None, None, None
     with tempfile.TemporaryDirectory(prefix="fault-") as folder:
         try:
-            fault(Path(folder))
+            note = fault(Path(folder))
         except Exception as error:
-            kind = getattr(error, "kind", "broken")
+            late = isinstance(error, subprocess.TimeoutExpired)
+            kind = "stuck" if late else getattr(error, "kind", "broken")
             text = str(error).strip() or type(error).__name__
             traceback.print_exc()
     seconds = time.monotonic() - began
-    print(f"{'held  ' if text is None else 'BROKEN'}  {name}  ({seconds:.0f} s)", flush=True)
-    return {"fault": name, "held": text is None, "kind": kind, "text": text, "seconds": seconds}
+    told = f"; {note}" if note else ""
+    print(f"{'BROKEN' if kind else 'held  '}  {name}  ({seconds:.0f} s{told})", flush=True)
+    return {
+        "fault": name, "held": kind is None, "kind": kind, "text": text, "note": note,
+        "seconds": seconds,
+    }  # fmt: skip
 
 
-def _load(only: str) -> int:
-    """How many trials went through four workers, none lost; 0 if some were, or it was not asked."""
-    if only not in "load":
-        return 0
-    load = import_module("faults.trials").load
-    return LOAD if _run(f"{LOAD} trials through 4 workers", load)["held"] else 0
-
-
-def _line(found: list[dict[str, Any]], held: int, tried: int, refused: int) -> str:
-    kinds = collections.Counter(row["kind"] for row in found)
+def _line(found: list[dict[str, Any]], inputs: Counter[str]) -> str:
+    """All in one line. What is broken in another way than by the four kinds is told where there is any."""
+    kinds = Counter(row["kind"] for row in found if not row["held"]) + inputs
     survived = sum(row["held"] for row in found)
-    ends = ", ".join(f"{kind} {kinds[kind]}" for kind in KINDS)
+    held = any(row["fault"] == LOAD and row["held"] for row in found)
+    ends = [f"{kind} {kinds[kind]}" for kind in KINDS]
+    ends += [f"broken {kinds['broken']}"] if kinds["broken"] else []
     return (
-        f"load held {held} trials / faults survived {survived} of {len(found)} / "
-        f"bad inputs {tried} tried, {refused} refused clearly / {ends}"
+        f"load held {TRIALS if held else 0} trials / faults survived {survived} of {len(found)} / "
+        f"bad inputs {inputs['tried']} tried, {inputs['refused']} refused clearly / "
+        f"{', '.join(ends)}"
     )
 
 
@@ -96,13 +105,16 @@ def _write(found: list[dict[str, Any]], line: str) -> None:
         "faults": found,
     }
     (RESULTS / "faults.json").write_text(json.dumps(about, indent=1) + "\n")
-    rows = [
-        f"| {row['fault']} | {'held' if row['held'] else row['text']} | {row['seconds']:.0f} |"
-        for row in found
-    ]
+    rows = [f"| {row['fault']} | {_told(row)} | {row['seconds']:.0f} |" for row in found]
     table = ["| fault | promises | seconds |", "|---|---|---|", *rows]
     text = "\n".join([line, "", *table, "", f"`{about['command']}`, {versions}"])
     (RESULTS / "faults.md").write_text(text + "\n")
+
+
+def _told(row: dict[str, Any]) -> str:
+    """In one cell of a table."""
+    text = "held" if row["held"] else row["text"].splitlines()[0].replace("|", "\\|")
+    return f"{text}; {row['note']}" if row["note"] else text
 
 
 if __name__ == "__main__":

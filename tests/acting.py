@@ -22,8 +22,11 @@ class Acting:
         self.served = 0
 
     def prepare(self, task: Task) -> None:
-        if task.jobs[0].point.get("prepare") == "die":
-            os._exit(5)
+        match task.jobs[0].point.get("prepare"):
+            case "die":
+                os._exit(5)
+            case "hang":
+                time.sleep(600)
 
     def run(self, task: Task, report: Callable[[Report], bool]) -> list[Outcome]:
         return [self._run(job, report) for job in task.jobs]
@@ -72,6 +75,17 @@ def _grow(job: Job, report: Any) -> float:
         time.sleep(0.05)
 
 
+LEAKED: list[bytes] = []
+
+
+def _leak(job: Job, report: Any) -> float:
+    """Keeps some memory for ever, and needs some more for a moment; in MB."""
+    LEAKED.append(b"x" * int(job.point["leaks"] * 1e6))
+    held = b"x" * int(job.point.get("needs", 0) * 1e6)
+    time.sleep(0.6)  # limits are looked at four times a second
+    return float(len(held))
+
+
 def _child(job: Job, report: Any) -> float:
     """Leaves a child behind that would sleep for ten minutes; its number is in the file."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -88,6 +102,8 @@ def _raise(job: Job, report: Any) -> float:
 
 def _environment(job: Job, report: Any) -> float:
     job.point["seen"] = {name: os.environ.get(name) for name in job.point["names"]}
+    job.point["folder"], job.point["path"] = str(Path.cwd()), list(sys.path)
+    job.point["modules"] = [name for name in job.point["names"] if name in sys.modules]
     return 0.0
 
 
@@ -110,11 +126,12 @@ ACTIONS: dict[str, Callable[[Job, Any], float | None]] = {
     "hang": _hang,
     "hold": _hold_the_interpreter,
     "grow": _grow,
+    "leak": _leak,
     "child": _child,
     "segfault": lambda job, report: float(ctypes.string_at(0)[0]),
     "abort": lambda job, report: os.abort(),
-    "leave": lambda job, report: os._exit(3),
-    "kill": lambda job, report: os.kill(os.getpid(), signal.SIGKILL),
+    "leave": lambda job, report: os._exit(job.point.get("code", 3)),
+    "kill": lambda job, report: os.kill(os.getpid(), job.point.get("signal", signal.SIGKILL)),
     "environment": _environment,
     "print": _print,
     "huge": _huge,

@@ -217,6 +217,34 @@ def test_resume_goes_on_with_the_latest_study(studied: Callable[..., Ended]) -> 
     assert json.loads(again.out)["best"] == json.loads(ended.out)["best"]
 
 
+def test_resume_keeps_the_number_of_workers(
+    hpsearch: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another number the search would propose other points."""
+    monkeypatch.delenv("HPSEARCH_WORKERS")
+    first = hpsearch("run", "tiny.py", "-n", "1", "--workers", "1", "--study", "mine")
+    assert "1 worker of" in first.err
+    for again in (
+        ("resume", "mine", "-n", "2"),
+        ("run", "tiny.py", "--study", "mine", "--resume", "-n", "3"),
+    ):
+        assert "1 worker of" in hpsearch(*again).err
+    inside = hpsearch("resume", "mine", "-n", "4", "--workers", "0")
+    assert inside.code == 0 and "worker" not in inside.err
+
+
+def test_a_space_file_that_has_moved_is_found_from_then_on(
+    studied: Callable[..., Ended], study_folder: Path
+) -> None:
+    (study_folder / "new").mkdir()
+    (study_folder / "tiny.py").rename(study_folder / "new" / "tiny.py")
+    moved = studied("run", "new/tiny.py", "--study", "tiny-1", "--resume", "-n", "5")
+    assert moved.code == 0, moved.err
+    again = studied("resume", "tiny-1", "-n", "6", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["trials"]["total"] == 6
+
+
 def test_an_existing_name_is_refused_without_resume(studied: Callable[..., Ended]) -> None:
     ended = studied("run", "tiny.py", "--study", "tiny-1")
     assert ended.code == 2

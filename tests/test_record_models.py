@@ -14,7 +14,8 @@ from mlflow_server import fluent, free_port, server_uri
 
 from hpsearch.errors import StudyError, TrackingError
 from hpsearch.record import Recorder
-from hpsearch.record.models import champion, log_model, registered_name
+from hpsearch.record.models import log_model
+from hpsearch.record.registry import champion, registered_name
 from hpsearch.record.tracking import connect, tracking_uri
 from hpsearch.store import Store
 from hpsearch.trial import Key, Outcome, Status, Trial

@@ -107,8 +107,11 @@ def test_a_file_that_is_edited_meanwhile_is_searched_as_it_was(space: Path) -> N
             for folder in Path("mlruns").glob("studies/*/logs"):
                 assert folder.is_dir()
 
+    text = space.read_text()
     found = search(str(space), workers=1, max_trials=3, progress=Editing())
     assert found.counts["finished"] == 3
+    (logged,) = Path("mlruns").glob(f"artifacts/**/{space.name}")
+    assert logged.read_text() == text, "MLflow has what was searched"
 
 
 def test_a_module_of_the_space_that_has_changed_is_refused(space: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.errors import StudyError
+from hpsearch.errors import StudyBusy, StudyError
 from hpsearch.store import (
     PARENT,
     Parcel,
@@ -256,7 +257,7 @@ def test_an_error_is_stored_without_its_passwords(store: Store) -> None:
 
 def test_a_second_driver_is_refused_at_once_and_readers_are_not(store: Store) -> None:
     root = store.folder.parent
-    with pytest.raises(StudyError, match=r"another one is running 'digits-1'.*hpsearch show"):
+    with pytest.raises(StudyBusy, match=r"another one is running 'digits-1'.*hpsearch show"):
         Store.open(root, "digits-1", write=True)
     with Store.open(root, "digits-1", write=False) as reader:
         store.start(trial(0))
@@ -467,6 +468,54 @@ def test_a_full_disk_is_an_error_and_what_was_stored_stays(store: Store) -> None
     assert again.trials() == kept
     again.start(trial(1000))
     again.close()
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from hpsearch.errors import StudyBusy, StudyError
+from hpsearch.store import Store
+from hpsearch.trial import Key, Outcome, Status, Trial
+
+with Store.create(Path(sys.argv[1]), "limited", {}) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        for number in range(10_000):
+            store.start(Trial(number, {"x": 1}, 1, 1.0))
+            store.end(Outcome(Key("limited", number), Status.OK, 1.0), 2.0)
+    except StudyError as error:
+        print(number, error, sep="\\n")
+"""
+
+
+def test_what_could_not_be_written_is_said_to_run_again_and_does(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LIMITED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    number, _, said = done.stdout.partition("\n")
+    assert "cannot be written: disk I/O error. What was stored before is kept" in said
+    assert "runs again. See to that, then `hpsearch resume limited`." in said
+    with Store.open(tmp_path, "limited", write=True) as store:
+        ended = [each.number for each in store.trials() if each.outcome]
+        assert ended == list(range(int(number)))
+        assert [each.number for each in store.abandon()] in ([], [int(number)])
+
+
+def test_a_study_that_is_locked_by_something_else_is_an_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpsearch.store.database.WAIT", 0.1)
+    store.close()
+    other = sqlite3.connect(store.folder / "study.db", isolation_level=None)
+    with contextlib.closing(other), reopened(store) as again:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StudyError, match=r"cannot be written: database is locked.*runs again"):
+            again.start(trial(0))
+        other.execute("ROLLBACK")
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        again.close()
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StudyError, match=r"database is locked. Nothing was changed; try again"):
+            Store.open(store.folder.parent, store.name, write=False)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(store: Store) -> None:

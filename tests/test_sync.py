@@ -188,6 +188,11 @@ def test_a_study_that_runs_is_refused_and_left_alone_among_others(
         assert code == 0
         assert out == f"here: delivered 3 trials to {here()}.\n"
         assert "busy: One process at a time runs a study" in err
+        code, out, _ = command("sync", "--json")
+        assert (code, json.loads(out)) == (
+            0,
+            {"studies": [{"study": "busy", "skipped": "running"}]},
+        )
     code, out, _ = command("sync", "--json")
     told = {"study": "busy", "trials": 3, "models": [], "owing": 0, "trouble": None, "uri": here()}
     assert (code, json.loads(out)) == (0, {"studies": [told]})

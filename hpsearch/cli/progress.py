@@ -1,9 +1,15 @@
-"""Live progress of a search on a terminal; plain lines elsewhere."""
+"""Live progress of a search on a terminal; plain lines elsewhere.
+
+Rich draws the picture in a thread of its own, four times a second. What it draws from never changes:
+the driver's thread, in which a watcher is told, replaces it as a whole.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, final
 
 from rich.console import Console, Group
@@ -19,6 +25,7 @@ from .texts import duration_text, short_labels
 __all__ = ["Progress", "watcher"]
 
 RECENT = 20  # trials whose duration the forecast looks at
+RATE = 4.0  # pictures per second
 
 
 def watcher() -> Watcher:
@@ -28,23 +35,50 @@ def watcher() -> Watcher:
 
 
 @final
-class Progress:
-    """A few lines at the foot of the terminal: counts, the best point, what runs, the forecast."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How the study stands after a trial has started or ended.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    Attributes:
+        counts: finished, failed and pruned trials, and their total.
+        total: how many there will be, None without such a budget.
+        best: the lines about the best trial.
+        running: the numbers of the trials that run.
+        seconds: what one of the last trials took on average, None before the first has succeeded.
+    """
+
+    counts: Mapping[str, int]
+    total: int | None
+    best: tuple[Text, ...]
+    running: tuple[int, ...]
+    seconds: float | None
+
+
+@final
+class Progress:
+    """A few lines at the foot of the terminal: counts, the best point, what runs, the forecast.
+
+    Args:
+        rate: pictures per second.
+    """
+
+    def __init__(self, console: Console, *, rate: float = RATE) -> None:
+        self._console, self._rate = console, rate
         self._live: Live | None = None
         self._study: Any = None
-        self._reports: dict[int, Report] = {}
         self._seconds: deque[float] = deque(maxlen=RECENT)
         self._began = time.monotonic()
+        # Read by the thread that draws: replaced, never changed.
+        self._seen = _Seen({"total": 0, "failed": 0, "pruned": 0}, None, (), (), None)
+        self._reports: Mapping[int, Report] = {}
 
     def begun(self, study: Any) -> None:
         self._study, self._began = study, time.monotonic()
+        self._look()
         self._live = Live(
             get_renderable=self._picture,
             console=self._console,
-            refresh_per_second=4,
+            refresh_per_second=self._rate,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -52,15 +86,17 @@ class Progress:
         self._live.start()
 
     def started(self, trial: Trial) -> None:
-        """Shown by the next picture."""
+        self._look()
 
     def reported(self, trial: Trial, report: Report) -> None:
-        self._reports[trial.number] = report
+        self._reports = {**self._reports, trial.number: report}
 
     def ended(self, trial: Trial) -> None:
-        self._reports.pop(trial.number, None)
+        self._reports = {n: each for n, each in self._reports.items() if n != trial.number}
         if trial.status is Status.OK:
             self._seconds.append(trial.seconds or 0.0)
+        self._look()
+        if trial.status is Status.OK:
             best = self._study.best
             new = best is not None and best.number == trial.number
             mark = "  [bold green]best so far[/]" if new else ""
@@ -80,30 +116,18 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def _picture(self) -> Group:
-        counts, total = self._study.counts(), self._study.total
-        head = Table.grid(padding=(0, 2))
-        done = f"{counts['total']}/{total}" if total else str(counts["total"])
-        bar = ProgressBar(total or 1, counts["total"] if total else 0, width=30, pulse=not total)
-        head.add_row(
-            f"[bold]{done}[/] trials",
-            bar,
-            f"{len(self._study.running)} running, {counts['failed']} failed, "
-            f"{counts['pruned']} pruned",
-            self._forecast(counts["total"], total),
-        )
-        return Group(head, *self._best_lines(), *self._running_lines())
+    # In the driver's thread.
 
-    def _forecast(self, done: int, total: int | None) -> str:
-        spent = time.monotonic() - self._began
-        text = f"{duration_text(spent)} spent"
-        if total is None or not self._seconds:
-            return text
-        under_way = sum((r.epoch + r.fraction) / r.epochs for r in self._reports.values())
-        mean = sum(self._seconds) / len(self._seconds)
-        beside = max(1, len(self._study.running))
-        left = max(0.0, total - done - under_way) * mean / beside
-        return f"{text}, about {duration_text(left)} left"
+    def _look(self) -> None:
+        """Note how the study stands now."""
+        study, recent = self._study, self._seconds
+        self._seen = _Seen(
+            study.counts(),
+            study.total,
+            tuple(self._best_lines()),
+            tuple(trial.number for trial in study.running),
+            sum(recent) / len(recent) if recent else None,
+        )
 
     def _best_lines(self) -> list[Text]:
         best = self._study.best
@@ -125,12 +149,39 @@ class Progress:
             Text(f"  {point}", style="dim", overflow="ellipsis", no_wrap=True),
         ]
 
-    def _running_lines(self) -> list[Text]:
+    # In the thread that draws.
+
+    def _picture(self) -> Group:
+        seen, reports = self._seen, self._reports
+        counts, total = seen.counts, seen.total
+        head = Table.grid(padding=(0, 2))
+        done = f"{counts['total']}/{total}" if total else str(counts["total"])
+        bar = ProgressBar(total or 1, counts["total"] if total else 0, width=30, pulse=not total)
+        head.add_row(
+            f"[bold]{done}[/] trials",
+            bar,
+            f"{len(seen.running)} running, {counts['failed']} failed, {counts['pruned']} pruned",
+            self._forecast(seen, reports),
+        )
+        return Group(head, *seen.best, *self._running_lines(seen, reports))
+
+    def _forecast(self, seen: _Seen, reports: Mapping[int, Report]) -> str:
+        spent = time.monotonic() - self._began
+        text = f"{duration_text(spent)} spent"
+        if seen.total is None or seen.seconds is None:
+            return text
+        under_way = sum((r.epoch + r.fraction) / r.epochs for r in reports.values())
+        beside = max(1, len(seen.running))
+        to_do = max(0.0, seen.total - seen.counts["total"] - under_way)
+        left = to_do * seen.seconds / beside
+        return f"{text}, about {duration_text(left)} left"
+
+    def _running_lines(self, seen: _Seen, reports: Mapping[int, Report]) -> list[Text]:
         lines = []
-        for trial in self._study.running:
-            report = self._reports.get(trial.number)
+        for number in seen.running:
+            report = reports.get(number)
             at = "starting" if report is None else _position(report, self._study.metric)
-            lines.append(Text(f"  trial {trial.number}: {at}"))
+            lines.append(Text(f"  trial {number}: {at}"))
         return lines
 
 

@@ -31,7 +31,7 @@ def _other_name(wanted: str) -> Callable[..., Any]:
 
 
 def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    from ..study.options import seconds_of
+    from ..study.written import seconds_of
 
     try:
         return None if value is None else seconds_of(value)
@@ -40,7 +40,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 def _memory(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    from ..study.options import bytes_of
+    from ..study.written import bytes_of
 
     try:
         return None if value is None else bytes_of(value)
@@ -49,7 +49,7 @@ def _memory(ctx: click.Context, param: click.Parameter, value: str | None) -> in
 
 
 def _fixed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    from ..study.options import strict_json
+    from ..study.written import strict_json
 
     fixed: dict[str, Any] = {}
     for text in values:
@@ -68,7 +68,7 @@ def _fixed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 def _points(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    from ..study.options import read_points
+    from ..study.written import read_points
 
     try:
         return [point for text in values for point in read_points(text)]
@@ -92,8 +92,8 @@ WORKERS = [
     click.option("-w", "--workers", type=click.IntRange(0, MOST_WORKERS), envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
     click.option("--gpus-per-trial", type=float, metavar="G", help="A whole number, or a part of a GPU such as 0.5; 0 for none. [default: 1 where there are any]"),
     click.option("--trial-timeout", callback=_duration, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed."),
-    click.option("--trial-memory", callback=_memory, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB (Keras itself takes about 0.7)."),
-    click.option("--start-method", type=click.Choice(["forkserver", "spawn"]), help="How worker processes start. [default: forkserver]"),
+    click.option("--trial-memory", callback=_memory, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB, beyond what earlier trials left in the worker (Keras itself takes about 0.2, with spawn 0.7)."),
+    click.option("--start-method", type=click.Choice(["forkserver", "spawn"]), help="How worker processes start. [default: forkserver; spawn on macOS]"),
 ]  # fmt: skip
 PLACE = [
     click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("mlruns"), show_default=True, help="Where studies and the default MLflow store live."),
@@ -198,6 +198,8 @@ def resume_command(
         if first is None:
             return
         target, settings, options = first
+        if settings.get("workers") == 1:  # one after another: another number is another machine's
+            options["workers"] = 1
     else:
         target, settings, options = _recorded(folder, study)
     budget = {key: value for key, value in settings["budget"].items() if value is not None}
@@ -205,6 +207,19 @@ def resume_command(
     options |= {"folder": folder, "tracking_uri": tracking_uri}
     with only_json(as_json) as out:
         _search(target, options, as_json, out)
+
+
+def _recorded_workers(given: dict[str, Any]) -> dict[str, Any]:
+    """The workers that a study which goes on had: with others it would propose other points."""
+    from ..store import Store, studies
+    from ..study import WHERE
+
+    root, name = given["folder"] / "studies", given.get("study")
+    if not given.get("resume") or given.get("workers") == 0 or name not in studies(root):
+        return {}
+    with Store.open(root, name, write=False) as store:
+        settings = store.settings
+    return {key: settings[key] for key in WHERE if settings.get(key) is not None}
 
 
 def _recorded(folder: Path, study: str | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -247,9 +262,8 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
 
     glance(target)  # before Keras is imported, which takes seconds
     # What was not given is left out: on resume the record knows it.
-    workers = given.pop("workers", None)
     known = {k: v for k, v in given.items() if v not in (None, [], {})}
-    options = options_from({**known, "workers": workers})
+    options = options_from({"workers": None, **_recorded_workers(known), **known})
     make_folder(options.folder)
     check_new(options)
     plan = _workers(options)
@@ -258,8 +272,8 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
     watch = watcher()
     command = shlex.join(["hpsearch", *sys.argv[1:]])
     with Session(problem, options, watch, command=command, plan=plan) as session:
-        _announce(session, watch)
         try:
+            _announce(session, watch)
             result = session.run()
         except KeyboardInterrupt:
             _interrupted(session)
@@ -284,7 +298,8 @@ def _workers(options: Any) -> Any:
 
     if options.workers == 0:
         return None
-    settled = plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
+    method = options.start_method if "start_method" in options.given else None
+    settled = plan(options.workers, options.gpus_per_trial, method, options.total)
     if settled.method == "forkserver":
         start_server(options.folder / "startup.log", keras=True)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the GPUs are the workers'

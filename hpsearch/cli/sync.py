@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..errors import HpsearchError, StudyError
+from ..errors import HpsearchError, StudyBusy
 from .main import BAD_INPUT, only_json, start_keras
 from .run import PLACE, which_study
 
@@ -63,13 +63,11 @@ def _synced(folder: Path, name: str, uri: str | None, *, one: bool) -> dict[str,
     except HpsearchError as error:
         if one:
             raise
-        running = isinstance(error, StudyError) and "is running" in str(error)
-        click.echo(f"{name}: {str(error).splitlines()[0]}", err=True)
-        return {"study": name, "skipped": "running"} if running else _failed(name, error)
-
-
-def _failed(name: str, error: HpsearchError) -> dict[str, Any]:
-    return {"study": name, "skipped": "refused", "trouble": str(error).splitlines()[0]}
+        trouble = str(error).splitlines()[0]
+        click.echo(f"{name}: {trouble}", err=True)
+        if isinstance(error, StudyBusy):
+            return {"study": name, "skipped": "running"}
+        return {"study": name, "skipped": "refused", "trouble": trouble}
 
 
 def _line(found: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ class Guardian:
     def _tell(self, line: str) -> None:
         try:
             self._pipe.write(line.encode())
-        except OSError:  # somebody has ended the guardian: another takes its place
+        except (OSError, ValueError):  # it was ended, or closed: another takes its place
             self.close()
             self._process = self._started()
             self._pipe.write("".join(f"+{group}\n" for group in self._groups).encode())
@@ -70,6 +70,8 @@ def end_group(group: int) -> None:
     except ProcessLookupError:
         with contextlib.suppress(ProcessLookupError):
             os.kill(group, signal.SIGKILL)
+    except PermissionError:  # what macOS says of a group that has only zombies left
+        pass
 
 
 def _guard() -> None:

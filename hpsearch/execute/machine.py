@@ -1,31 +1,38 @@
-"""What this machine offers, how it is shared among workers, and what a group of processes uses."""
+"""What this machine offers, and how it is shared among workers."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
+import re
+import reprlib
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
+from itertools import takewhile
+from numbers import Real
+from typing import Any
 
 import psutil
 
 from ..errors import StudyError
+from .container import allowed_cores, free_memory
 
 __all__ = [
     "cores",
     "default_workers",
     "environment",
     "gpus",
-    "group_memory",
     "share_memory",
     "shares",
 ]
 
 WORKER_MEMORY = 1_500_000_000  # bytes that a worker with TensorFlow and a small model takes
 NONE_VISIBLE = "-1"
+MOST_TO_A_GPU = 1000  # trials that share one
+NAMED = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")  # how CUDA_VISIBLE_DEVICES names a device
+LISTED = re.compile(r"\s*(?P<kind>GPU|MIG)\b.*?(?P<index>\d+):.*\(UUID: (?P<uuid>[\w/-]+)\)")
+ONE_THREAD = "xla_cpu_multi_thread_eigen"
 SHARED_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 """So that TensorFlow and JAX take the memory of a GPU as they need it, not whole."""
 
@@ -36,38 +43,50 @@ def cores() -> int:
         allowed = len(os.sched_getaffinity(0))
     else:
         allowed = os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        allowed = min(allowed, math.ceil(int(quota) / int(period)))
-    return max(1, allowed)
+    quota = allowed_cores()
+    return max(1, allowed if quota is None else min(allowed, math.ceil(quota)))
 
 
 def default_workers() -> int:
-    """A worker for each core, but no more than the free memory holds."""
-    return max(1, min(cores(), int(psutil.virtual_memory().available // WORKER_MEMORY)))
+    """A worker for each core, but no more than the free memory of machine and container holds."""
+    free, allowed = psutil.virtual_memory().available, free_memory()
+    room = free if allowed is None else min(free, allowed)
+    return max(1, min(cores(), int(room // WORKER_MEMORY)))
 
 
 def gpus() -> tuple[str, ...]:
-    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    CUDA reads that variable up to the first name that is none, such as -1 or Slurm's NoDevFiles.
+    """
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        names = [name.strip() for name in allowed.split(",")]
-        valid = [name for name in names if name]
-        return tuple(valid[: valid.index(NONE_VISIBLE)] if NONE_VISIBLE in valid else valid)
+    if allowed is None:
+        return _listed_gpus()
+    names = [name.strip() for name in allowed.split(",")]
+    return tuple(takewhile(NAMED.fullmatch, filter(None, names)))
+
+
+def _listed_gpus() -> tuple[str, ...]:
+    """What the driver lists: GPUs by their index, the parts of a divided one (MIG) by their UUIDs.
+
+    An index names no part, and a GPU that is divided cannot be used whole.
+    """
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
     try:
-        listed = subprocess.run(
-            [tool, "--query-gpu=index", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
+        told = subprocess.run(
+            [tool, "-L"], capture_output=True, text=True, timeout=20, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip().isdigit())
+    found: list[list[str]] = []  # for each GPU its index, then its parts
+    for line in filter(None, map(LISTED.match, told.splitlines())):
+        if line["kind"] == "GPU":
+            found.append([line["index"]])
+        elif found:
+            found[-1].append(line["uuid"])
+    return tuple(name for index, *parts in found for name in parts or [index])
 
 
 def shares(devices: tuple[str, ...], per_trial: float | None) -> list[tuple[str, ...]] | None:
@@ -81,13 +100,9 @@ def shares(devices: tuple[str, ...], per_trial: float | None) -> list[tuple[str,
     Raises:
         StudyError: if `per_trial` is no such number, or there are fewer GPUs.
     """
-    if per_trial == 0 or (per_trial is None and not devices):
+    each = 1.0 if per_trial is None else _checked(per_trial)
+    if each == 0 or (per_trial is None and not devices):
         return None
-    each = 1.0 if per_trial is None else float(per_trial)
-    if not (each > 0 and (each < 1 or each.is_integer())):
-        raise StudyError(
-            f"--gpus-per-trial needs 0, a part of a GPU such as 0.5, or a whole number, got {each:g}."
-        )
     if each > len(devices):
         there = f"there {'is' if len(devices) == 1 else 'are'} {len(devices)}"
         raise StudyError(
@@ -95,9 +110,21 @@ def shares(devices: tuple[str, ...], per_trial: float | None) -> list[tuple[str,
             "Write --gpus-per-trial 0 for the processor."
         )
     if each < 1:
-        return [(device,) for _ in range(math.floor(1 / each + 1e-9)) for device in devices]
+        to_a_gpu = math.floor(min(1 / each + 1e-9, MOST_TO_A_GPU))
+        return [(device,) for _ in range(to_a_gpu) for device in devices]
     size = int(each)
     return [devices[i : i + size] for i in range(0, len(devices) - size + 1, size)]
+
+
+def _checked(per_trial: Any) -> float:
+    if isinstance(per_trial, Real) and not isinstance(per_trial, bool):
+        each = float(per_trial)
+        if 0 <= each < 1 or (each >= 1 and each.is_integer()):
+            return each
+    raise StudyError(
+        "--gpus-per-trial is 0, a part of a GPU such as 0.5, or a whole number, got "
+        f"{reprlib.repr(per_trial)}. Write 0.5 for two trials on each GPU, 0 for the processor."
+    )
 
 
 def environment(
@@ -112,15 +139,18 @@ def environment(
         threads: for one operation, and for operations side by side.
         devices: the GPUs of the worker; None for those of the caller, () for none.
     """
-    eigen = "--xla_cpu_multi_thread_eigen=false " if threads == 1 else ""
-    flags = f"{outer.get('XLA_FLAGS', '')} {eigen}intra_op_parallelism_threads={threads}".strip()
     own = {
         "OMP_NUM_THREADS": str(threads),
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": str(threads),
-        "XLA_FLAGS": flags,
+        "TF_CPP_MIN_LOG_LEVEL": outer.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         **SHARED_MEMORY,
     }
+    flags = outer.get("XLA_FLAGS", "").strip()
+    # XLA ends the process for a flag that it does not know, and takes a text that does not begin
+    # with one for the name of a file; it has no flag for a number of threads other than one.
+    if threads == 1 and (not flags or flags.startswith("--")) and ONE_THREAD not in flags:
+        own["XLA_FLAGS"] = f"{flags} --{ONE_THREAD}=false".strip()
     if devices is not None:
         own["CUDA_VISIBLE_DEVICES"] = ",".join(devices) or NONE_VISIBLE
     return own
@@ -133,14 +163,3 @@ def share_memory() -> None:
     """
     for name, value in SHARED_MEMORY.items():
         os.environ.setdefault(name, value)
-
-
-def group_memory(pid: int) -> int:
-    """The bytes that a process and all that it started hold; 0 if it is gone."""
-    held = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                held += one.memory_info().rss
-    return held

@@ -10,17 +10,21 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
-import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, final
 
-from ..train.startup import standard_error_in
 from ..trial import Key, Task
 from .guardian import end_group
+from .server import (
+    ensure_server,
+    lives,
+    present_server,
+    sigint_blocked,
+    start_server,
+    unmentioned_main,
+)
 from .worker import Setup, pack, serve, unpack
 
 __all__ = ["METHODS", "WorkerProcess", "start_server"]
@@ -28,21 +32,8 @@ __all__ = ["METHODS", "WorkerProcess", "start_server"]
 METHODS = ("forkserver", "spawn")
 LAST_WORDS = 4000  # bytes of what a worker wrote that go into the record of its end
 PATIENCE = 5.0  # seconds to wait for a process that was killed
-
-
-def start_server(log: Path, *, keras: bool) -> None:
-    """Start the fork server of this process, unless there is one.
-
-    Args:
-        log: the file for what the imports and the server itself print.
-        keras: whether Keras is imported there, once for all workers; see `preload`.
-    """
-    from multiprocessing import forkserver
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hpsearch.execute.preload"] if keras else [])
-    with _unmentioned_main(), standard_error_in(log):
-        forkserver.ensure_running()
+UNTOLD = 255  # what multiprocessing says of a worker whose end the fork server did not tell
+MOMENT = 0.5  # seconds from the end of a process's pipes until the process itself is gone
 
 
 @final
@@ -60,6 +51,14 @@ class WorkerProcess:
         begun: when its task began to train, in monotonic seconds; None while it prepares.
         born: when the process was started.
         ready: whether it has its engine.
+        pid: its process group.
+        server: the fork server that it came from, None if that is gone or was never needed.
+        base: bytes that it held when it became ready.
+        leftover: bytes that earlier trials have left in it.
+        closed: whether it was killed and is done with.
+
+    Raises:
+        OSError, EOFError: if it cannot be started, such as when the fork server ends meanwhile.
     """
 
     def __init__(self, number: int, slot: int, method: str, setup: Setup, recipe: bytes) -> None:
@@ -69,38 +68,64 @@ class WorkerProcess:
         self.begun: float | None = None
         self.submitted = 0.0
         self.ready = False
+        self.base = self.leftover = 0
+        self.closed = False
         self.born = time.monotonic()
-        self._log_from = 0
+        self._forked = method == "forkserver"
+        self._log_from = self._log_size()  # an earlier run may have written there
         context: Any = multiprocessing.get_context(method)
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=serve, args=(theirs, setup), name=f"hpsearch-worker-{number}"
         )
-        with _unmentioned_main():
-            self._process.start()
-        theirs.close()
-        # A recipe may hold data: written in a thread, as a pipe takes it only when it is read.
-        threading.Thread(target=self._hand_over, args=(recipe,), daemon=True).start()
+        try:
+            self._start()
+            # A recipe may hold data: in a thread, as a pipe takes it only while it is read.
+            threading.Thread(target=self._hand_over, args=(recipe,), daemon=True).start()
+        except BaseException:
+            self._connection.close()  # if there is a process, it ends itself
+            raise
+        finally:
+            theirs.close()
 
-    @property
-    def pid(self) -> int:
-        return int(self._process.pid)
+    def _start(self) -> None:
+        if self._forked:  # blocking no signals: it may wait for the server's imports
+            ensure_server()
+            with unmentioned_main():
+                self._process.start()
+        else:
+            with unmentioned_main(), sigint_blocked():
+                self._process.start()
+        self.pid = int(self._process.pid)
+        self.server = present_server() if self._forked else None
 
     @property
     def handles(self) -> list[Any]:
         """What to wait for: its words, and its end."""
-        return [self._connection, self._process.sentinel]
+        return [] if self.closed else [self._connection, self._process.sentinel]
 
     @property
     def ended(self) -> bool:
-        return not self._process.is_alive()
+        """Whether its end was seen, which may have been that of its fork server: see `orphaned`."""
+        return self.closed or not self._process.is_alive()
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether its fork server ended, and what was seen was not its own end; to ask once it has."""
+        if not self._forked or self._process.exitcode != UNTOLD:
+            return False
+        late = time.monotonic() + MOMENT
+        while lives(self.server):
+            if time.monotonic() > late:
+                return False
+            time.sleep(0.01)
+        return True
 
     def run(self, task: Task) -> None:
         """Give it a task. One that has just died is found out by the next wait."""
         self.task, self.begun, self.submitted = task, None, time.monotonic()
         self.left = {job.key for job in task.jobs}
-        with contextlib.suppress(OSError):
-            self._log_from = self._setup.log.stat().st_size
+        self._log_from = self._log_size()
         self._say("task", task)
 
     def stop(self, key: Key) -> None:
@@ -116,7 +141,7 @@ class WorkerProcess:
             return
 
     def last_words(self) -> str:
-        """The end of what it has written since its task began, such as the place of a crash."""
+        """The end of what it has written since its task, or itself, began: the place of a crash."""
         try:
             with self._setup.log.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -131,17 +156,34 @@ class WorkerProcess:
         code = self._process.exitcode
         if code is None or code >= 0:
             return f"its process ended with exit code {code}"
-        name = signal.Signals(-code).name
         likely = ", as when memory runs out" if -code == signal.SIGKILL else ""
-        return f"its process was ended by signal {-code} ({name}{likely})"
+        try:
+            name = f" ({signal.Signals(-code).name}{likely})"
+        except ValueError:  # one of the real-time signals, which have numbers only
+            name = ""
+        return f"its process was ended by signal {-code}{name}"
+
+    def strike(self) -> None:
+        """Send it and all that it has started their end, without waiting for it."""
+        if not self.closed:
+            end_group(self.pid)
 
     def kill(self) -> None:
-        """End it and all that it has started; it may be gone already."""
-        end_group(self.pid)
+        """End it and all that it has started; it may be gone already, or killed before."""
+        if self.closed:
+            return
+        self.strike()
         self._process.join(PATIENCE)
         self._connection.close()
+        self.closed = True
         if not self._process.is_alive():
             self._process.close()
+
+    def _log_size(self) -> int:
+        try:
+            return self._setup.log.stat().st_size
+        except OSError:  # it has written nothing yet
+            return 0
 
     def _hand_over(self, recipe: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -150,14 +192,3 @@ class WorkerProcess:
     def _say(self, kind: str, content: Any) -> None:
         with contextlib.suppress(OSError):
             self._connection.send_bytes(pack(kind, content))
-
-
-@contextlib.contextmanager
-def _unmentioned_main() -> Iterator[None]:
-    """Hide the caller's script, which multiprocessing would run again in every new process."""
-    caller = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = caller

@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, final
@@ -39,14 +39,15 @@ class Setup:
     """How a worker is set up.
 
     Attributes:
-        environment: variables set before anything is loaded.
+        environment: all variables that it has, in place of those of the process that it comes
+            from, set before anything is loaded; not shown, as passwords are among them.
         threads: for one operation of NumPy and the like.
         log: the file for what the trial prints.
         trials: how many tasks it serves before another takes its place.
         growth: bytes that it may have grown by since its first task before another does.
     """
 
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     threads: int
     log: Path
     trials: int
@@ -68,9 +69,10 @@ def serve(connection: Connection, setup: Setup) -> None:
     """Be a worker until the driver is gone or says so; never returns."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C means
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked until now
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _print_to(setup.log)
-    os.environ.update(setup.environment)
+    _live_in(setup.environment)
     _Served(connection, setup).serve()
     end_with_all()
 
@@ -78,6 +80,13 @@ def serve(connection: Connection, setup: Setup) -> None:
 def end_with_all() -> None:
     """End this process and all that it has started, at once."""
     os.killpg(0, signal.SIGKILL)
+
+
+def _live_in(environment: dict[str, str]) -> None:
+    """Have these variables and no others: the fork server's are those of its own start."""
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 def _print_to(log: Path) -> None:

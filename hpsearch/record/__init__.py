@@ -2,14 +2,16 @@
 
 The study store is the truth; see `hpsearch.store`. Only this package imports MLflow, and only when
 it is used. What MLflow is told is plain data made in `content`; `projection` writes it, in the
-thread of `recorder`; `reading` reads it back; `models` keeps the best models and the registry; `view` is how the page opens.
+thread of `recorder`; `reading` reads it back; `models` has the best models and `registry` the champion
+among them; `view` is how the page opens.
 """
 
 from ..store import without_passwords
 from .content import Facts, Label, Settings, test_of
-from .models import Champion, Registered, champion, fetch_model, log_model, registered_name
+from .models import fetch_model, log_model
 from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
+from .registry import Champion, Registered, champion, registered_name
 from .tracking import check, tracking_uri, ui_command, ui_line
 
 __all__ = [

@@ -68,7 +68,7 @@ class Settings(TypedDict, total=False):
         command: the command line, as text.
         labels: every parameter of the space, in its order.
         source: path of the space file.
-        source_digest: of the text of that file.
+        source_digest, source_text: of that file as it was read; the text without passwords.
         description: the description of the space.
         versions: ``{"python": "3.11.9", "keras": ...}``.
         test: the metrics of trial number `tested` on the test data; see `test_of`.
@@ -87,6 +87,7 @@ class Settings(TypedDict, total=False):
     labels: list[Label]
     source: str | None
     source_digest: str | None
+    source_text: str | None
     description: Any
     data: Facts
     versions: dict[str, str]

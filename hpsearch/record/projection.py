@@ -16,10 +16,10 @@ from ..store import PARENT, Parcel, Store, json_without_passwords, without_passw
 from ..trial import Status, Trial, finite
 from . import content
 from .content import Settings
-from .runs import Pair, pages, pair_of
+from .runs import Pair, began, pages, pair_of
 from .tracking import open_experiment
 from .view import share
-from .writing import Writer, metric
+from .writing import Writer, metric, milliseconds
 
 __all__ = ["Epochs", "Projection"]
 
@@ -225,16 +225,17 @@ class Projection:
         tags = content.parent_tags(self._store.id, settings, "running")
         tags["mlflow.note.content"] = self._note()
         self._writer.batch(run_id, self._test_metrics(), params, tags)
+        text = settings.get("source_text")
+        others = {key: value for key, value in settings.items() if key != "source_text"}
         documents = {
             "space.json": settings.get("description"),
-            "study.json": {"id": self._store.id, "name": self._store.name, **settings},
+            "study.json": {"id": self._store.id, "name": self._store.name, **others},
         }
         for name, document in documents.items():
             self._writer.file(run_id, name, json_without_passwords(document))
-        source = settings.get("source")
-        if source and Path(source).is_file():
-            text = Path(source).read_text(encoding="utf-8", errors="replace")
-            self._writer.file(run_id, Path(source).name, without_passwords(text))
+        if text is not None:  # as it is searched, whatever has become of the file
+            name = Path(settings.get("source") or "space.py").name
+            self._writer.file(run_id, name, without_passwords(text))
         self.link = share(self._client, self._experiment_id(), self._store.id, settings)
 
     def _test_metrics(self) -> list[Any]:
@@ -290,10 +291,13 @@ class Projection:
         """
         self._experiment = None
         there: dict[Pair, list[Any]] = {}  # the newest first
+        since = self._unsure_since()
         for page in pages(self._client, self._experiment_id(), self._store.id):
             for run in page:
                 there.setdefault(pair_of(run), []).append(run)
-            if not self._doubt and all(pair_of(run) in self._runs for run in page):
+            new = [run for run in page if self._runs.get(pair_of(run)) != run.info.run_id]
+            since = min([since, *map(began, new)])
+            if not self._doubt and not new and page and began(page[-1]) < since:
                 break
         found: dict[Pair, str] = {}
         for pair, runs in there.items():
@@ -312,18 +316,29 @@ class Projection:
         self._store.queue_again(again)
         self._sure, self._doubt = True, False
 
+    def _unsure_since(self) -> float:
+        """When the first trial began whose run may be there unknown, in milliseconds since 1970.
+
+        A run becomes known with the delivery that it was made for: one that was made just before a
+        driver was killed is that of a trial that is still owed, which may have begun long ago.
+        """
+        if PARENT not in self._runs:
+            return -math.inf
+        owed = {(each.number, each.attempt) for each in self._store.owed(1_000_000)}
+        trials = (self._store.trial(*pair) for pair in owed.difference(self._runs))
+        return min((milliseconds(trial.started) for trial in trials if trial), default=math.inf)
+
     def _put_right(self, there: dict[Pair, list[Any]]) -> set[Pair]:
         """Delete runs made twice, close those that nobody runs; return the trials to tell again."""
         owed = {(each.number, each.attempt) for each in self._store.owed(1_000_000)}
         again: set[Pair] = set()
         for pair, runs in there.items():
             for run in runs:
-                run_id = run.info.run_id
-                if run.info.status != "RUNNING":
-                    continue
+                run_id, runs_on = run.info.run_id, run.info.status == "RUNNING"
                 if run_id != self._runs[pair]:  # made by a call whose answer was lost
-                    self._client.delete_run(run_id)
-                elif pair != PARENT and pair not in owed:
+                    if runs_on or self._shows(run, pair):
+                        self._client.delete_run(run_id)
+                elif runs_on and pair != PARENT and pair not in owed:
                     trial = self._store.trial(*pair)
                     if trial is None:
                         self._client.set_tag(run_id, "hpsearch.state", "lost")
@@ -331,6 +346,11 @@ class Projection:
                     elif trial.status is not Status.RUNNING:
                         again.add(pair)
         return again
+
+    def _shows(self, run: Any, pair: Pair) -> bool:
+        """Whether an ended run shows this very attempt, not that of a copy of the study elsewhere."""
+        trial = self._store.trial(*pair)
+        return trial is not None and began(run) == milliseconds(trial.started)
 
     def _experiment_id(self) -> str:
         if self._experiment is None:

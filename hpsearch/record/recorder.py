@@ -52,6 +52,9 @@ class Recorder:
         self._projection: Projection | None = None
         self._trouble: str | None = None
         self._reports: dict[tuple[int, int], Epochs] = {}
+        self._seen: dict[
+            tuple[int, int], float
+        ] = {}  # when starts were first seen, by no wall clock
         self._guard = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -184,9 +187,10 @@ class Recorder:
             with self._guard:
                 reports = dict(self._reports.get(pair, {}))
             projection.end(parcel, trial, reports)
+            self._seen.pop(pair, None)
             with self._guard:
                 self._reports.pop(pair, None)
-        elif time.time() - trial.started >= self._hold:
+        elif time.monotonic() - self._seen.setdefault(pair, time.monotonic()) >= self._hold:
             projection.start(parcel, trial)
 
     def _running_curves(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from ..store import PARENT
 
-__all__ = ["Pair", "pages", "pair_of"]
+__all__ = ["Pair", "began", "pages", "pair_of"]
 
 Pair: TypeAlias = tuple[int, int]
 """(number, attempt) of a trial, or `PARENT`."""
@@ -16,7 +16,10 @@ PAGE = 500  # runs per search
 
 
 def pages(client: Any, experiment_id: str, study_id: str) -> Iterator[list[Any]]:
-    """The runs of a study that nobody has deleted, the newest first, some hundreds at a time."""
+    """The runs of a study that nobody has deleted, some hundreds at a time.
+
+    Those whose trials began last come first: MLflow's own order, by the time of their start.
+    """
     token = None
     while True:
         page = client.search_runs(
@@ -29,6 +32,11 @@ def pages(client: Any, experiment_id: str, study_id: str) -> Iterator[list[Any]]
         token = page.token
         if not token:
             return
+
+
+def began(run: Any) -> int:
+    """When the trial of a run began, in milliseconds since 1970; 0 where a foreign tool left it out."""
+    return int(run.info.start_time or 0)
 
 
 def pair_of(run: Any) -> Pair:

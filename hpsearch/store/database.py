@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import StudyError
+from ..errors import StudyBusy, StudyError
 from .rows import checksum
 
 __all__ = ["Database"]
@@ -136,7 +136,7 @@ class Database:
                 f"Study {self._name!r} was opened for reading, and this would change it. "
                 "Open it with write=True."
             )
-        with self.translated():
+        with self.translated(writing=True):
             connection = self.connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -148,18 +148,22 @@ class Database:
                 raise
 
     @contextlib.contextmanager
-    def translated(self) -> Iterator[None]:
-        """Turn the errors of the database and of the file system into StudyError."""
+    def translated(self, *, writing: bool = False) -> Iterator[None]:
+        """Turn the errors of the database and of the file system into StudyError.
+
+        Args:
+            writing: the block commits something, which is lost where it cannot be written.
+        """
         try:
             yield
         except sqlite3.Error as error:
-            raise self._explain(str(error)) from error
+            raise self._explain(str(error), writing) from error
         except OSError as error:
-            raise self._explain(error.strerror or str(error)) from error
+            raise self._explain(error.strerror or str(error), writing) from error
         except ValueError as error:  # a checksum, or text that is none
             raise self._damaged(str(error)) from error
 
-    def _explain(self, reason: str) -> StudyError:
+    def _explain(self, reason: str, writing: bool) -> StudyError:
         where = f"study {self._name!r} ({self.file})"
         reason = reason.rstrip(".")
         low = reason.lower()
@@ -175,7 +179,13 @@ class Database:
             )
         if any(word in low for word in ("malformed", "not a database", "no such", "decode")):
             return self._damaged(reason)
-        return StudyError(f"Cannot use {where}: {reason}. Nothing was lost; try again.")
+        if writing:
+            return StudyError(
+                f"A trial is stored before the search goes on, and {where} cannot be written: "
+                f"{reason}. What was stored before is kept; a trial whose end could not be stored "
+                f"runs again. See to that, then `hpsearch resume {self._name}`."
+            )
+        return StudyError(f"Cannot use {where}: {reason}. Nothing was changed; try again.")
 
     def _damaged(self, reason: str) -> StudyError:
         return StudyError(
@@ -222,7 +232,7 @@ class Database:
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise StudyError(
+            raise StudyBusy(
                 f"One process at a time runs a study, and another one is running {self._name!r}. "
                 f"Wait for it or stop it; `hpsearch show {self._name}` works meanwhile."
             ) from error

@@ -7,17 +7,19 @@ from .budget import best_of, latest
 from .kept import kept_file, restore_model
 from .loop import model_file
 from .opening import check_new, make_folder
-from .options import ALGORITHMS, DEFAULT_TRIALS, Options, options_from, read_points, seconds_of
+from .options import ALGORITHMS, DEFAULT_TRIALS, WHERE, Options, options_from
 from .problem import Problem, problem_of
 from .rebuilding import free_name
 from .result import Best, Result
 from .session import Session
 from .syncing import Delivered, owing, sync
 from .watch import Lines, Silent, Watcher, folder_option, value_text
+from .written import read_points, seconds_of
 
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_TRIALS",
+    "WHERE",
     "Asked",
     "Best",
     "Delivered",

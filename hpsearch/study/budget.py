@@ -22,7 +22,12 @@ class Budget:
 
     def __init__(self, problem: Problem, options: Options) -> None:
         self._problem, self._options = problem, options
-        self._began, self._opened = time.monotonic(), time.time()
+        self._began = time.monotonic()
+        self._ended: list[Trial] = []
+
+    def note(self, trial: Trial) -> None:
+        """Take note of a trial that ended in this run, in the order of their ends."""
+        self._ended.append(trial)
 
     def time_left(self) -> float | None:
         """Seconds until the time is used up, None without a limit."""
@@ -50,7 +55,7 @@ class Budget:
             return f"the target {self._options.target:g} is reached"
         if self._stalled(best, trials):
             return f"{self._options.no_progress} trials without a better one"
-        self._check_failures(trials.values())
+        self._check_failures()
         return None
 
     def _target_reached(self, best: Trial | None) -> bool:
@@ -66,10 +71,9 @@ class Budget:
         since = -1 if best is None else best.number
         return sum(t.status.counted and t.number > since for t in trials.values()) >= patience
 
-    def _check_failures(self, trials: Iterable[Trial]) -> None:
+    def _check_failures(self) -> None:
         # Those of earlier runs do not count: their cause may have been mended.
-        ended = [t for t in trials if t.ended is not None and t.ended >= self._opened]
-        ended.sort(key=lambda t: t.ended or 0)
+        ended = self._ended
         streak = _streak(ended, lambda t: t.status.failed)
         if streak >= self._options.max_consecutive_failures:
             raise SearchStopped(

@@ -13,10 +13,10 @@ from ..trial import Job, Key, Trial, digest_of
 from .budget import latest, ranked
 from .loop import model_file
 
-__all__ = ["job_of", "kept", "kept_file", "log_models", "owed", "restore_model"]
+__all__ = ["job_of", "kept_file", "kept_trials", "log_models", "owed", "restore_model"]
 
 
-def kept(store: Store) -> list[Trial]:
+def kept_trials(store: Store) -> list[Trial]:
     """The trials whose models MLflow is to have, the best first."""
     settings = store.settings
     good = ranked(latest(store.trials()).values(), maximize=settings.get("direction") == "maximize")
@@ -27,7 +27,7 @@ def kept(store: Store) -> list[Trial]:
 def owed(store: Store) -> list[Trial]:
     """Those of them that MLflow has not got yet, as far as the study knows."""
     logged = [tuple(pair) for pair in store.settings.get("logged", [])]
-    return [trial for trial in kept(store) if (trial.number, trial.attempt) not in logged]
+    return [trial for trial in kept_trials(store) if (trial.number, trial.attempt) not in logged]
 
 
 def log_models(store: Store, uri: str, engine: Any, note: Callable[[str], None]) -> list[Trial]:
@@ -38,7 +38,7 @@ def log_models(store: Store, uri: str, engine: Any, note: Callable[[str], None])
     """
     from ..record import log_model, test_of
 
-    trials = kept(store)
+    trials = kept_trials(store)
     settings = store.settings
     best = next(iter(store.best(settings["direction"])), None)
     logged = []

@@ -6,10 +6,8 @@ end before anything else learns of it.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -33,14 +31,15 @@ from ..trial import (
     Trial,
 )
 from .budget import Budget, best_of, counts_of, latest, ranked
+from .interrupts import Interrupts
 from .options import Options
 from .problem import Problem, agreed
 from .watch import Watcher
 
-__all__ = ["Driver", "held_back", "model_file", "seed_of"]
+__all__ = ["Driver", "model_file", "seed_of"]
 
-MOST_ATTEMPTS = 3  # at a trial whose worker is lost before it trained
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MOST_LOST = 3  # attempts at one trial whose workers were lost before they trained
+LOOK = 0.5  # seconds at most until a Ctrl-C is heeded while trials run elsewhere
 
 
 @final
@@ -74,10 +73,13 @@ class Driver:
         self._seed, self._algorithm, self._executor = seed, algorithm, executor
         self._watcher, self._progress = watcher, progress
         store.abandon()  # the store is ours: whoever ran these trials is gone
-        self.trials = latest(store.trials())
+        attempts = store.trials()
+        self.trials = latest(attempts)
+        self._lost = Counter(t.number for t in attempts if t.status is Status.LOST)
         self._running: dict[Key, Trial] = {}
         self._planned = self._plan()
         self._budget = Budget(problem, options)
+        self._interrupts = Interrupts(self._tell_interrupted)
         self.interrupted = False
         self.ended_by: str | None = None
         self._error: BaseException | None = None
@@ -114,20 +116,25 @@ class Driver:
             SearchStopped: if it cannot go on; everything recorded stays.
             KeyboardInterrupt: if it was interrupted, after the record is complete.
         """
-        self._watcher.begun(self)
         try:
-            with self._interruptible():
-                while self._step():
-                    pass
+            with self._interrupts.heard():
+                self._run()
         except KeyboardInterrupt:
-            self.interrupted = True
-        finally:
-            try:
-                self.abandon()
-            finally:
-                self._watcher.finished()
+            self.interrupted, self.ended_by = True, "interrupted"
         if self._error is not None:
             raise self._error
+
+    def _run(self) -> None:
+        self._watcher.begun(self)
+        try:
+            while self._step():
+                pass
+        finally:
+            try:
+                with self._interrupts.whole():
+                    self.abandon()
+            finally:
+                self._watcher.finished()
 
     def ask(self) -> Trial | None:
         """Start the next trial and return it, None when the search is over (ask/tell).
@@ -148,21 +155,25 @@ class Driver:
 
     def abandon(self) -> None:
         """Record what still runs as cancelled."""
+        self.interrupted = self.interrupted or self._interrupts.asked
         for key in list(self._running):
             self._end(Outcome(key, Status.CANCELLED, error="interrupted"))
+        self._store.abandon()  # and a start that was cut off before it was noted here
 
     def _step(self) -> bool:
         """Submit what can start, wait for what ends; False when the search is over."""
+        self._heed()
         if not self._running:
             self._over()
         while self.ended_by is None and self._executor.free() > 0:
             trial = self._next()
-            if trial is None:
+            if trial is None or self._interrupts.asked:
                 break
             self._start(trial)
+        self._heed()
         if self.ended_by is not None and not self._running:
             return False
-        self._executor.poll(1.0, self._deliver)
+        self._executor.poll(LOOK, self._deliver)
         return True
 
     def _next(self) -> Trial | None:
@@ -189,7 +200,7 @@ class Driver:
         """Whether no trial may start now; notes why once the search is over."""
         if self.ended_by is not None:
             return True
-        owed = [number for number, trial in self.trials.items() if _is_owed(trial)]
+        owed = [number for number, trial in self.trials.items() if self._is_owed(trial)]
         ended = {number: t for number, t in self.trials.items() if number not in owed}
         try:
             reason = self._budget.over(ended, len(self._running))
@@ -228,7 +239,7 @@ class Driver:
         """A trial of an earlier run that did not end: it runs again with the same point and seed."""
         busy = {key.number for key in self._running}
         for trial in self.trials.values():
-            if _is_owed(trial) and trial.number not in busy:
+            if self._is_owed(trial) and trial.number not in busy:
                 return Trial(
                     trial.number,
                     trial.point,
@@ -242,10 +253,11 @@ class Driver:
 
     def _start(self, trial: Trial) -> None:
         key = Key(self._store.name, trial.number, trial.attempt)
-        self._store.start(trial)
-        self.trials[trial.number] = self._running[key] = trial
-        self._watcher.started(trial)
-        self._executor.submit(self._task(key, trial))
+        with self._interrupts.whole():
+            self._store.start(trial)
+            self.trials[trial.number] = self._running[key] = trial
+            self._watcher.started(trial)
+            self._executor.submit(self._task(key, trial))
 
     def _task(self, key: Key, trial: Trial) -> Task:
         space = self._problem.space
@@ -273,16 +285,23 @@ class Driver:
             if self._progress is not None:
                 self._progress(event)
             self._watcher.reported(trial, event)
+            self._heed()  # a trial in this process hears of it at its report
         else:
             self._end(event)
 
     def _end(self, outcome: Outcome) -> None:
-        del self._running[outcome.key]
-        ended = self._store.end(outcome, time.time())
-        if ended is None:
-            return
+        with self._interrupts.whole():
+            ended = self._store.end(outcome, time.time())
+            del self._running[outcome.key]
+            if ended is not None:
+                self._note_end(ended)
+
+    def _note_end(self, ended: Trial) -> None:
         self.trials[ended.number] = ended
-        if outcome.status is Status.CANCELLED and not self.interrupted:
+        self._lost[ended.number] += ended.status is Status.LOST
+        if not self._is_owed(ended):
+            self._budget.note(ended)
+        if ended.status is Status.CANCELLED and not self._interrupts.asked:
             self.ended_by = self.ended_by or "the time is used up"
         self._keep_best()
         self._watcher.ended(ended)
@@ -309,7 +328,7 @@ class Driver:
         return [
             Observation(t.number, t.point, self._problem.loss(t.value), t.source)
             for _, t in sorted(self.trials.items())
-            if not _is_owed(t)
+            if not self._is_owed(t)
         ]
 
     def _pending(self) -> list[Observation]:
@@ -335,53 +354,24 @@ class Driver:
             else:
                 yield name, point
 
+    def _is_owed(self, trial: Trial) -> bool:
+        """Whether a trial that does not run is to run again: cut off, or lost by its worker."""
+        if trial.status is Status.LOST:
+            return self._lost[trial.number] < MOST_LOST
+        return trial.status in (Status.RUNNING, Status.CANCELLED)
+
     # Being interrupted.
 
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C lets trials end their epoch; the second, SIGTERM and SIGHUP end now."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._on_signal) for number in ENDING}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, signum: int, frame: Any) -> None:
-        if self.interrupted or signum != signal.SIGINT:
-            self.ended_by = "interrupted"
-            raise KeyboardInterrupt
-        self.interrupted, self.ended_by = True, "interrupted"
-        for key in list(self._running):
-            self._executor.stop(key, now=False)
+    def _tell_interrupted(self) -> None:
         which = "The running trial ends" if len(self._running) < 2 else "Running trials end"
         self._watcher.note(f"Interrupted. {which} after this epoch; Ctrl-C again to end now.")
 
-
-@contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done: TensorFlow turns it into errors of its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda signum, frame: pressed.append(signum))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
-
-
-def _is_owed(trial: Trial) -> bool:
-    """Whether a trial that does not run is to run again: it was cut off, or lost by its worker."""
-    if trial.status is Status.LOST:
-        return trial.attempt + 1 < MOST_ATTEMPTS
-    return trial.status in (Status.RUNNING, Status.CANCELLED)
+    def _heed(self) -> None:
+        """Have running trials end after this epoch, once, if that was asked for."""
+        if self._interrupts.asked and not self.interrupted:
+            self.interrupted, self.ended_by = True, "interrupted"
+            for key in list(self._running):
+                self._executor.stop(key, now=False)
 
 
 def seed_of(seed: int, number: int) -> int:

@@ -19,7 +19,7 @@ from ..errors import StudyError, TrackingError
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine
 from .budget import counts_of, latest
-from .options import Options, resumed
+from .options import WHERE, Options, resumed
 from .problem import Problem, agreed
 from .rebuilding import rebuild
 from .watch import Watcher
@@ -114,7 +114,7 @@ def _rebuilt(root: Path, problem: Problem, options: Options, watcher: Watcher) -
     assert options.from_mlflow is not None
     recorded = read_study(tracking_uri(options.tracking_uri, options.folder), options.from_mlflow)
     _check_same(recorded.name, recorded.settings, problem, options, watcher)
-    store = rebuild(root, recorded, problem, options, watcher, _digest(problem.source))
+    store = rebuild(root, recorded, problem, options, watcher, source_of(problem))
     return _opened(store, problem, options, watcher)
 
 
@@ -136,6 +136,7 @@ def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
     changed = _changeable(options, uri, experiment)
+    changed |= source_of(problem)
     store.update(budget=options.budget(), state="running", **changed, **about)
     _say_if_complete(store, options, watcher)
     store.queue("study")
@@ -225,11 +226,20 @@ def _settings(
             for label, p in problem.parameters.items()
         ],
         "words": {label: p.word.describe() for label, p in problem.parameters.items()},
-        "source": None if problem.path is None else str(problem.path),
-        "target": problem.target,
-        "source_digest": _digest(problem.source),
+        **source_of(problem),
         "description": json.loads(json_without_passwords(problem.description)),
         "versions": _versions(),
+    }
+
+
+def source_of(problem: Problem) -> dict[str, Any]:
+    """Where the space came from, and its text: the file may be edited while it is searched."""
+    text = problem.source
+    return {
+        "source": None if problem.path is None else str(problem.path),
+        "target": problem.target,
+        "source_digest": _digest(text),
+        "source_text": None if text is None else without_passwords(text),
     }
 
 
@@ -244,6 +254,7 @@ def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
         "keep_models": options.keep_models,
         "trial_timeout": options.trial_timeout,
         "trial_memory": options.trial_memory,
+        **{name: getattr(options, name) if name in options.given else None for name in WHERE},
         "experiment": experiment,
         # A password is never recorded; without it the URI would lead nowhere.
         "tracking_uri": uri if without_passwords(uri) == uri else None,

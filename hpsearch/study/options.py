@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from ..errors import PointError, StudyError, nearest
+from ..errors import StudyError, nearest
 from ..store import check_name
-from ..trial import Point
+from .written import bytes_of, seconds_of, shortened
 
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_TRIALS",
+    "WHERE",
     "Options",
-    "bytes_of",
     "options_from",
-    "read_points",
     "resumed",
-    "seconds_of",
-    "strict_json",
 ]
 
 ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
-LARGEST_FILE = 10_000_000  # bytes of points to enqueue
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
 LARGEST = 2**63 - 1  # what a database holds as a whole number
-LONGEST_TIME = 1e9  # seconds: thirty years
-MOST_MEMORY = 1e15  # bytes
-MEMORY_UNITS = {"M": 1e6, "G": 1e9}
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @final
@@ -71,8 +61,10 @@ class Options:
         gpus_per_trial: a whole number or a part of a GPU such as 0.5; None takes one where there
             are any, 0 none.
         trial_timeout: seconds that a trial may train before it is killed and counts as failed.
-        trial_memory: bytes that the processes of a trial may hold before it is killed.
-        start_method: ``forkserver``, or ``spawn`` for a new interpreter per worker.
+        trial_memory: bytes that the processes of a trial may hold, beyond what earlier trials left
+            in its worker, before it is killed.
+        start_method: ``forkserver`` (``spawn`` on macOS, if it is not given), or ``spawn`` for a
+            new interpreter per worker.
         given: the names that the caller gave; on resume the others are as recorded.
     """
 
@@ -159,112 +151,12 @@ def options_from(given: Mapping[str, Any]) -> Options:
     return Options(**values, given=frozenset(given))
 
 
-def seconds_of(text: str) -> float:
-    """Read a duration: ``90``, ``90s``, ``30m``, ``2h`` or ``1d`` in seconds.
-
-    Raises:
-        StudyError: for anything else.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", text)
-    seconds = float(found[1]) * UNITS[found[2]] if found is not None else 0.0
-    if not 0 < seconds <= LONGEST_TIME:
-        raise StudyError(f"A duration is seconds or 90s, 30m, 2h, 1d, got {_short(text)}.")
-    return seconds
-
-
-def bytes_of(text: str) -> int:
-    """Read an amount of memory: ``500MB``, ``2GB`` or ``1.5G``, in bytes (powers of 1000).
-
-    Raises:
-        StudyError: for anything else.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])B?\s*", text, re.IGNORECASE)
-    amount = float(found[1]) * MEMORY_UNITS[found[2].upper()] if found is not None else math.inf
-    if not amount <= MOST_MEMORY:
-        raise StudyError(f"An amount of memory is 500MB or 2GB, got {_short(text)}.")
-    return int(amount)
-
-
-def read_points(text: str) -> list[Point]:
-    """Read points to enqueue: a JSON object, a JSON list of objects, or the path of such a file.
-
-    Raises:
-        PointError: if it is neither.
-    """
-    source = text if text.lstrip().startswith(("{", "[")) else _text_of_points(text)
-    try:
-        found = strict_json(source)
-    except ValueError as whole:
-        try:  # one object per line
-            found = [strict_json(line) for line in source.splitlines() if line.strip()]
-        except ValueError as error:
-            reason = whole if source.count("\n") == 0 else error
-            raise PointError(f"--enqueue: {_short(text)} is not JSON: {reason}.") from None
-    points = found if isinstance(found, list) else [found]
-    wrong = [point for point in points if not isinstance(point, dict)]
-    if wrong or not points:
-        came = _short(wrong[0]) if wrong else f"none in {_short(text)}"
-        raise PointError(f'A point is an object like {{"model.dense.units": 64}}, got {came}.')
-    return points
-
-
-def _text_of_points(name: str) -> str:
-    """What the file of points has in it."""
-    try:
-        path = Path(name)
-        if path.exists() and not path.is_file():
-            raise ValueError("not a regular file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PointError(
-            f"--enqueue needs a JSON object or a file of them, got {_short(name)}: {reason}."
-        ) from None
-
-
-def strict_json(text: str) -> Any:
-    """Read JSON as its standard has it: no NaN, no infinity, no key twice in an object.
-
-    Raises:
-        ValueError: if it is not JSON.
-    """
-
-    def refuse(name: str) -> Any:
-        raise ValueError(f"{_short(name)} is no number of JSON, which has finite ones only")
-
-    def finite(digits: str) -> float:
-        number = float(digits)
-        return number if math.isfinite(number) else refuse(digits)
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f"the key {twice!r} stands twice in an object")
-        return found
-
-    try:
-        return json.loads(text, object_pairs_hook=once, parse_constant=refuse, parse_float=finite)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _short(item: Any) -> str:
-    """What came, for a message."""
-    try:
-        text = repr(item)
-    except (ValueError, RecursionError):  # a whole number of more than 4,300 digits, deep lists
-        text = f"a {type(item).__name__} too large to show"
-    return text if len(text) <= 80 else f"{text[:80]}…"
-
-
 RECORDED = (
     *("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment"),
     *("trial_timeout", "trial_memory"),
 )
+WHERE = ("workers", "gpus_per_trial", "start_method")
+"""What `hpsearch resume` takes from the record as well: a script says these itself each time."""
 """What a resumed study takes from its record unless it is given again."""
 
 
@@ -294,7 +186,7 @@ def _check_count(name: str, value: Any, least: int) -> None:
     if value is None and name not in ("max_consecutive_failures", "grid_steps", "keep_models"):
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
-        raise StudyError(f"{name} needs a whole number from {least}, got {_short(value)}.")
+        raise StudyError(f"{name} needs a whole number from {least}, got {shortened(value)}.")
 
 
 def _is_number(value: Any) -> bool:

@@ -18,7 +18,7 @@ from ..errors import PointError, SpaceError
 from ..space import Loaded, Parameters, Space, Walk, load, space_of
 from ..trial import Engine, Job, Outcome, Point, Report, Status, Task, finite
 
-__all__ = ["Problem", "agreed", "outcome_of_value", "problem_of"]
+__all__ = ["Problem", "agreed", "check_travels", "outcome_of_value", "packed", "problem_of"]
 
 
 @final
@@ -121,6 +121,35 @@ def _keras_problem(space: Space, name: str, objective: Any, maximize: bool) -> P
         recipe=lambda seed: functools.partial(engine, seed),
         values=dict,
     )
+
+
+def packed(recipe: Callable[[], Engine]) -> bytes:
+    """A recipe as it is sent to a worker.
+
+    Raises:
+        SpaceError: if it holds what cannot leave this process.
+    """
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(recipe)
+    except Exception as error:  # whatever the user's own objects raise
+        raise SpaceError(
+            "Trials in processes of their own are sent the objective, or the space with its data, "
+            f"and something in it cannot be sent: {error}.\nMake it inside the function that uses "
+            "it, put the space into a file, or search in this process: workers=0."
+        ) from error
+    return data
+
+
+def check_travels(problem: Problem) -> None:
+    """Make sure that a problem can be sent to workers; one from a file is loaded there anew.
+
+    Raises:
+        SpaceError: see `packed`.
+    """
+    if problem.path is None:
+        packed(problem.recipe(0))
 
 
 def _engine_again(target: str, source: str, fingerprint: str, seed: int) -> Engine:

@@ -34,14 +34,14 @@ def free_name(root: Path, wanted: str) -> str:
 
 
 def rebuild(
-    root: Path, recorded: Any, problem: Problem, options: Options, watcher: Watcher, digest: Any
+    root: Path, recorded: Any, problem: Problem, options: Options, watcher: Watcher, source: Any
 ) -> Store:
     """Make the study of `recorded` anew: history, seed and settings from MLflow, code from here.
 
     Args:
         root: the folder of studies.
         recorded: see `hpsearch.record.Recorded`; already found to have searched `problem`.
-        digest: of the space's file here.
+        source: the settings that tell where the space's file is here, and its text.
 
     Raises:
         StudyError: a study of that name is here.
@@ -56,9 +56,7 @@ def rebuild(
     settings = recorded.settings | {
         "state": "interrupted",
         "tracking_uri": uri if without_passwords(uri) == uri else None,
-        "source": None if problem.path is None else str(problem.path),
-        "target": problem.target,
-        "source_digest": digest,
+        **source,
         "logged": [],
     }
     named = [_renamed(trial, name) for trial in trials]

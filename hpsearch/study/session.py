@@ -12,10 +12,11 @@ from ..execute import Inline
 from ..trial import Executor, Outcome, Status, Task, Trial
 from . import kept
 from .budget import best_of, latest
-from .loop import Driver, held_back, model_file
+from .interrupts import held_back
+from .loop import Driver, model_file
 from .opening import open_study
 from .options import Options
-from .problem import Problem
+from .problem import Problem, check_travels, packed
 from .result import Best, Result
 from .watch import Watcher, folder_option
 
@@ -54,7 +55,9 @@ class Session:
 
         self._began = time.monotonic()
         self.problem, self._watcher = problem, watcher
-        self.plan = plan or _planned(options)
+        self.plan = plan or _planned(options, keras=problem.space is not None)
+        if self.plan is not None:
+            check_travels(problem)  # before there is a study
         opened = open_study(problem, options, watcher, command=command)
         self.store, self.engine, self.uri = opened.store, opened.engine, opened.uri
         self.options, self.algorithm = opened.options, opened.algorithm
@@ -87,58 +90,72 @@ class Session:
             SearchStopped: if the search cannot go on.
             KeyboardInterrupt: if it was interrupted; the study can be resumed.
         """
-        executor = self._executor()
-        driver = Driver(
-            self.problem,
-            self.store,
-            self.options,
-            seed=self.seed,
-            algorithm=self.algorithm,
-            executor=executor,
-            watcher=watch or self._watcher,
-            progress=self.recorder.progress,
-        )
+        interrupted = True  # until it is known to have ended of itself
         try:
-            driver.run()
+            driver = self._drive(watch or self._watcher)
+            interrupted = driver.interrupted
+        except Exception:
+            interrupted = False
+            raise
         finally:
-            executor.close(now=True)
-            state = "interrupted" if driver.interrupted else "finished"
-            self.finish(state, test=not driver.interrupted)
-        if driver.interrupted:
+            state = "interrupted" if interrupted else "finished"
+            self.finish(state, test=not interrupted)
+        if interrupted:
             raise KeyboardInterrupt
         return self.result(driver.ended_by)
+
+    def _drive(self, watcher: Watcher) -> Driver:
+        executor = self._executor()
+        try:
+            driver = Driver(
+                self.problem,
+                self.store,
+                self.options,
+                seed=self.seed,
+                algorithm=self.algorithm,
+                executor=executor,
+                watcher=watcher,
+                progress=self.recorder.progress,
+            )
+            driver.run()
+            return driver
+        finally:
+            executor.close(now=True)
 
     def _executor(self) -> Executor:
         if self.plan is None:
             return Inline(self.engine)
-        import cloudpickle
-
         from ..execute.process import start_server
         from ..execute.workers import Workers
 
         if self.plan.method == "forkserver":
             keras = self.problem.space is not None
             start_server(self.options.folder / "startup.log", keras=keras)
-        recipe = cloudpickle.dumps(self.problem.recipe(self.seed))
+        recipe = packed(self.problem.recipe(self.seed))
         return Workers(recipe, self.plan, self.store.folder / "logs")
 
     def finish(self, state: str, *, test: bool) -> None:
-        """Score the best trial if asked, and bring MLflow up to date; raises nothing of MLflow's."""
-        patience = IMPATIENCE if state == "interrupted" else LONGEST
+        """Score the best trial if asked, and bring MLflow up to date; raises nothing of MLflow's.
+
+        Where it was interrupted it ends within seconds: models, for which the data may have to be
+        loaded, stay owed.
+        """
+        interrupted = state == "interrupted"
+        ends = time.monotonic() + (IMPATIENCE if interrupted else LONGEST)
         best = self.best()
         if test and best is not None:
             with held_back():
                 self._score(best)
         self.store.update(state=state)
         self.store.queue("check")
-        there = self.recorder.flush(patience, idle=PATIENCE)
-        if there and self.problem.space is not None:
+        there = self.recorder.flush(ends - time.monotonic(), idle=PATIENCE)
+        if there and self.problem.space is not None and not interrupted:
             kept.log_models(self.store, self.uri, self.engine, self._watcher.note)
         self.store.queue("finish")
-        there = there and self.recorder.flush(patience, idle=PATIENCE)
+        there = there and self.recorder.flush(ends - time.monotonic(), idle=PATIENCE)
         if self.recorder.link is not None:
             self.store.update(link=self.recorder.link)
-        if not there or kept.owed(self.store):
+        if not there or (kept.owed(self.store) and not interrupted):
             self._say_what_is_owed()
 
     def _say_what_is_owed(self) -> None:
@@ -223,13 +240,14 @@ class Session:
         )
 
 
-def _planned(options: Options) -> Plan | None:
+def _planned(options: Options, *, keras: bool = True) -> Plan | None:
     if options.workers == 0:
         return None
     from ..execute.machine import share_memory
     from ..execute.plan import plan
 
-    settled = plan(options.workers, options.gpus_per_trial, options.start_method, options.total)
+    method = options.start_method if "start_method" in options.given else None
+    settled = plan(options.workers, options.gpus_per_trial, method, options.total, keras=keras)
     if any(settled.devices):
         share_memory()
     return settled

@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
+import multiprocessing
 import platform
-import signal
 import statistics
 import tempfile
 import time
@@ -102,8 +101,9 @@ def _replaced(method: str, logs: Path) -> float:
     _until(workers, lambda: workers.free() > 0, seen.append)
     workers.submit(_task(0))
     _until(workers, lambda: any(isinstance(e, Report) for e in seen), seen.append)
+    (worker,) = multiprocessing.active_children()
     began = time.monotonic()
-    os.kill(workers._workers[0].pid, signal.SIGKILL)
+    worker.kill()
     seen.clear()
     _until(workers, lambda: workers.free() > 0, lambda event: None)
     workers.submit(_task(1))

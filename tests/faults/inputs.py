@@ -6,7 +6,6 @@ python -m faults.inputs, in tests/, runs all; it prints those that were not refu
 from __future__ import annotations
 
 import atexit
-import ctypes
 import json
 import os
 import random
@@ -18,19 +17,21 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from .bad_inputs import CASES, SPACE, Case, on_space
-from .invariants import MARK, marked
+from .invariants import MARK, end_marked, marked, without_privileges
 
 __all__ = ["CASES", "Case", "Ended", "count", "judged", "mutations", "prepared", "ran"]
 
 CODES = {0, 2, 3, 4, 130}
 LINES = 6  # of a message, beside click's lines about usage
 LIMIT = 240.0  # seconds after which a command counts as stuck
+GRACE = 10.0  # seconds within which what it started must be gone
 SLOWEST = 25.0  # times `hpsearch --version`: with its 0.2 s on an idle machine, 5 s
 
 
@@ -88,29 +89,50 @@ def ran(case: Case, root: Path) -> tuple[Ended, list[str]]:
     prepared(case, folder)
     mark = uuid.uuid4().hex
     outer = {
-        **os.environ, "HPSEARCH_WORKERS": "0", "HOME": str(home), "TMPDIR": str(scratch),
+        **_outside(), "HOME": str(home), "TMPDIR": str(scratch),
         "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "200",
-        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "", **case.variables, MARK: mark,
+        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "",
+        **_workers(case), **case.variables, MARK: mark,
     }  # fmt: skip
-    outer.pop("MLFLOW_TRACKING_URI", None)
     before, began = _tree(root, home), time.monotonic()
-    ended = subprocess.run(
-        [sys.executable, "-m", "hpsearch", *case.arguments],
-        cwd=folder, env=outer, capture_output=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
-        preexec_fn=_without_privileges if case.powerless else None,
-    )  # fmt: skip
-    seconds = time.monotonic() - began
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "hpsearch", *case.arguments],
+            cwd=folder, env=outer, capture_output=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+            preexec_fn=without_privileges if case.powerless else None,
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        alive = _alive(mark)
+    finally:
+        end_marked(mark)
     left = [f"left {name}" for name in sorted(_tree(root, home) - before) if not _harmless(name)]
-    left += [f"process {number} lives on" for number in marked(mark)]
+    left += [f"process {number} lives on" for number in alive]
     texts = (each.decode(errors="backslashreplace") for each in (ended.stdout, ended.stderr))
     return Ended(ended.returncode, *texts, seconds), left
 
 
-def _without_privileges() -> None:
-    """Have permissions hold for root too: what it starts may not override them."""
-    libc = ctypes.CDLL(None)
-    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        libc.prctl(24, capability)  # PR_CAPBSET_DROP
+def _outside() -> dict[str, str]:
+    """The environment, without what the tests or the user say to hpsearch in it."""
+    ours = ("HPSEARCH_WORKERS", "MLFLOW_TRACKING_URI")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def _workers(case: Case) -> dict[str, str]:
+    """None, but the command line's default where a search gets as far as Keras.
+
+    Then their fork server is there before the fault is found. With the others, what is told first
+    may depend on whether there are any.
+    """
+    default = case.heavy and case.arguments[0] == "run"
+    return {} if default else {"HPSEARCH_WORKERS": "0"}
+
+
+def _alive(mark: str) -> list[int]:
+    """What a command has left running, once it had time to end."""
+    late = time.monotonic() + GRACE
+    while (found := marked(mark)) and time.monotonic() < late:
+        time.sleep(0.05)
+    return found
 
 
 def _tree(*roots: Path) -> set[str]:
@@ -195,11 +217,16 @@ def _mutated(draw: random.Random, data: bytes) -> bytes:
     return data
 
 
-def count() -> tuple[int, int]:
-    """Run all cases and mutations as processes; how many were tried, and how many refused clearly."""
+def count() -> Counter[str]:
+    """Run all cases and mutations as processes.
+
+    Returns:
+        How many were ``tried``, and how many of them ``refused`` clearly, ``stuck``, or left
+        processes behind (``orphans``).
+    """
     tried = {name: case for name, case in [*CASES.items(), *mutations()] if case.real}
     times: dict[str, float] = {}
-    refused = 0
+    found = Counter(tried=len(tried))
     with tempfile.TemporaryDirectory(prefix="hpsearch-inputs-") as place:
         usual = statistics.median(_version(Path(place), number) for number in range(3))
         for number, (name, case) in enumerate(tried.items()):
@@ -207,7 +234,9 @@ def count() -> tuple[int, int]:
             ended, faults = _tried(case, root, SLOWEST * usual)
             if not case.heavy:
                 times[name] = ended.seconds
-            refused += not faults
+            found["refused"] += not faults
+            found["stuck"] += any(fault.startswith("stuck") for fault in faults)
+            found["orphans"] += any(fault.startswith("process") for fault in faults)
             if faults:
                 print(f"{name}: {'; '.join(faults)}\n    {ended.err[-400:]!r}", flush=True)
             shutil.rmtree(root, ignore_errors=True)
@@ -216,7 +245,7 @@ def count() -> tuple[int, int]:
         f"{len(times)} need neither Keras nor MLflow: median {statistics.median(times.values()):.2f} s, "
         f"slowest {times[slowest]:.2f} s ({slowest}); `hpsearch --version` {usual:.2f} s"
     )
-    return len(tried), refused
+    return found
 
 
 def _tried(case: Case, root: Path, limit: float) -> tuple[Ended, list[str]]:
@@ -240,4 +269,4 @@ def _version(place: Path, number: int) -> float:
 
 
 if __name__ == "__main__":
-    print("bad inputs {} tried, {} refused clearly".format(*count()))
+    print("bad inputs {tried} tried, {refused} refused clearly".format(**count()))

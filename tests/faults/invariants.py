@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,12 +20,28 @@ import psutil
 from hpsearch.store import Store
 from hpsearch.trial import Status, Trial
 
-__all__ = ["Broken", "Program", "check", "fingerprint", "hold", "marked", "trials_of", "witnessed"]
+__all__ = [
+    "ENDLESS",
+    "MARK",
+    "Broken",
+    "Program",
+    "check",
+    "end_marked",
+    "fingerprint",
+    "finished",
+    "hold",
+    "marked",
+    "trials_of",
+    "without_privileges",
+    "witnessed",
+]
 
 HERE = Path(__file__).parent
 MARK = "HPSEARCH_FAULT"
+ENDLESS = "100000"  # trials of a search that is to be killed before its end
 PARENT = "mlflow.parentRunId"
-ENDED = (Status.OK, Status.FAILED, Status.DIED, Status.TIMEOUT, Status.LOST)
+FINAL = (Status.OK, Status.FAILED, Status.DIED, Status.TIMEOUT, Status.PRUNED, Status.REJECTED)
+"""Ends after which a trial never runs again; LOST and CANCELLED attempts may come before."""
 
 
 class Broken(AssertionError):
@@ -39,9 +58,16 @@ class Program:
     Args:
         folder: its working directory.
         arguments: of `searching.py`, or of Python itself where `script` is None.
+        powerless: permissions hold, also where the tests run as root.
     """
 
-    def __init__(self, folder: Path, *arguments: str, script: str | None = "searching.py") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        script: str | None = "searching.py",
+        powerless: bool = False,
+    ) -> None:
         self.folder, self.mark = folder, uuid.uuid4().hex
         first = [] if script is None else [str(HERE / script), str(folder / "mlruns")]
         command = [sys.executable, *first, *arguments]
@@ -54,12 +80,22 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=without_privileges if powerless else None,
         )
 
     def wait(self, seconds: float = 120) -> int:
-        """Its exit code; its output is in `out`."""
-        self.out, _ = self.process.communicate(timeout=seconds)
+        """Its exit code; its output is in `out`. One that does not end is ended, and `Broken`."""
+        try:
+            self.out, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise self._stuck(f"no end after {seconds:g} s") from None
         return self.process.returncode
+
+    def _stuck(self, text: str) -> Broken:
+        """End it, with all that it has started; what is to be raised."""
+        end_marked(self.mark)
+        self.out, _ = self.process.communicate()
+        return Broken("stuck", f"{text}:\n{self.out[-2000:]}")
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -69,7 +105,8 @@ class Program:
         late = time.monotonic() + seconds
         while len(witnessed(self.folder)) < ended:
             assert self.process.poll() is None, self.process.stdout and self.process.stdout.read()
-            assert time.monotonic() < late, f"{len(witnessed(self.folder))} of {ended} trials ended"
+            if time.monotonic() > late:
+                raise self._stuck(f"{len(witnessed(self.folder))} of {ended} trials ended")
             time.sleep(0.01)
 
     def alone(self, seconds: float = 10) -> None:
@@ -77,7 +114,19 @@ class Program:
         late = time.monotonic() + seconds
         while (found := marked(self.mark)) and time.monotonic() < late:
             time.sleep(0.05)
+        end_marked(self.mark)
         hold(not found, "orphans", f"{len(found)} processes outlived their driver")
+
+
+def finished(folder: Path, total: int, workers: int = 1) -> int:
+    """Go on with the study until it has so many trials; 0, the exit code."""
+    program = Program(
+        folder, "--trials", str(total), "--workers", str(workers), "--seconds", "0.01"
+    )
+    code = program.wait(300)
+    assert code == 0, program.out[-2000:]
+    program.alone()
+    return code
 
 
 def marked(mark: str) -> list[int]:
@@ -90,6 +139,23 @@ def marked(mark: str) -> list[int]:
         except psutil.Error:
             continue
     return found
+
+
+def end_marked(mark: str, seconds: float = 10) -> None:
+    """Kill whatever has this mark, also what is started meanwhile."""
+    late = time.monotonic() + seconds
+    while (found := marked(mark)) and time.monotonic() < late:
+        for number in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def without_privileges() -> None:
+    """Have permissions hold for root too: what this process starts may not override them."""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        libc.prctl(24, capability)  # PR_CAPBSET_DROP
 
 
 def hold(promise: bool, kind: str, text: str) -> None:
@@ -124,15 +190,13 @@ def check(folder: Path, total: int, *, study: str = "mine", mlflow: bool = True)
         total: how many trials the study has after it was resumed to its end.
     """
     trials = trials_of(folder, study)
-    ended: dict[int, list[Trial]] = {}
+    attempts: dict[int, list[Trial]] = {}
     for trial in trials:
         hold(trial.status is not Status.RUNNING, "stuck", f"{trial.number} is left running")
-        if trial.status in ENDED:
-            ended.setdefault(trial.number, []).append(trial)
-    twice = [
-        number for number, ends in ended.items() if sum(t.status is Status.OK for t in ends) > 1
-    ]
-    hold(not twice, "duplicated", f"ended twice: {twice}")
+        attempts.setdefault(trial.number, []).append(trial)
+    again = [n for n, tried in attempts.items() if any(t.status in FINAL for t in tried[:-1])]
+    hold(not again, "duplicated", f"ran again after their end: {again}")
+    ended = [n for n, tried in attempts.items() if tried[-1].status in (*FINAL, Status.LOST)]
     whole = sorted(ended) == list(range(total))
     hold(whole, "lost", f"{len(ended)} of {total} trials have an end")
     kept = {(t.number, t.attempt): (t.status.value, t.value) for t in trials}

@@ -1,0 +1,87 @@
+"""Ctrl-C, SIGTERM and SIGHUP while a search runs: asked for by a signal, done where it is safe."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+__all__ = ["Interrupts", "held_back"]
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@final
+class Interrupts:
+    """What signals have asked of a search.
+
+    The first Ctrl-C asks for an end after the running epochs; the second, SIGTERM and SIGHUP for
+    an end at once, which is a KeyboardInterrupt: where the search waits or trains, never within
+    `whole`, so that what a trial's start or end consists of is done, or not, as one.
+
+    Args:
+        tell: called once, from the handler, when the first Ctrl-C comes.
+
+    Attributes:
+        asked: whether the search is to end.
+    """
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._depth, self._due = 0, False
+        self.asked = False
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear signals within the block; in another thread than the main one there are none."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._on_signal) for number in ENDING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """A block that no signal cuts in two: an end at once comes after it."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+        if self._due and self._depth == 0:
+            self._due = False
+            raise KeyboardInterrupt
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        first, self.asked = not self.asked, True
+        if signum == signal.SIGINT and first:
+            # This may have come in the middle of a print to the same stream, which refuses another.
+            with contextlib.suppress(RuntimeError):
+                self._tell()
+            return
+        if self._depth:
+            self._due = True
+            return
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done: TensorFlow turns it into errors of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: pressed.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
