@@ -429,10 +429,13 @@ def test_trials_are_lost_with_the_fork_server_and_not_blamed(
     server: Callable[[], psutil.Process], two: Workers, tmp_path: Path
 ) -> None:
     first, before = server(), [worker.pid for worker in two._workers]
+    under_way: set[int] = set()
 
     def kill(event: Event) -> None:
-        if isinstance(event, Report) and event.epoch == 20 and lives(first):
-            first.kill()
+        if isinstance(event, Report):
+            under_way.add(event.key.number)
+            if len(under_way) == 2 and lives(first):
+                first.kill()
 
     found = outcomes(two, [task(n, "until stopped") for n in range(2)], kill)
     assert {o.status for o in found.values()} == {Status.LOST}
