@@ -1,4 +1,4 @@
-"""Make every fault happen and check what hpsearch promises; takes about half an hour.
+"""Make every fault happen and check what hpsearch promises; takes about three quarters of an hour.
 
 python scripts/faults.py                  all of them; writes scripts/bench/results/faults.{json,md}
 python scripts/faults.py --only killed    those whose name has this word; writes nothing
