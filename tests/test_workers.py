@@ -740,6 +740,7 @@ def test_a_child_left_by_a_dead_worker_is_ended(two: Workers, tmp_path: Path) ->
 
 DRIVER = """
 import pathlib, sys
+from multiprocessing import util
 import cloudpickle
 sys.path.insert(0, {tests!r})
 from acting import Acting, task
@@ -752,6 +753,7 @@ executor = Workers(cloudpickle.dumps(Acting), Plan(((),), threads=1), folder)
 while executor.free() < 1:
     executor.poll(1.0, lambda event: None)
 executor.submit(task(0, "child", file=str(folder / "child"), then={then!r}))
+(folder / "socket").write_text(util.get_temp_dir())
 (folder / "worker").write_text(str(executor._workers[0].pid))
 (folder / "guardian").write_text(str(executor._guardian._process.pid))
 while True:
@@ -786,6 +788,8 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path: Path, first: str, th
     out, _ = driver.communicate(timeout=SOON)
     assert out.decode().count("the script runs") == 1, out.decode()
     assert all(gone(pid) for pid in (worker, child, guardian))
+    if first != "guardian":
+        assert not Path((tmp_path / "socket").read_text()).exists(), "no folder is left in /tmp"
 
 
 def test_a_guardian_that_was_ended_is_replaced_and_knows_all() -> None:
@@ -808,6 +812,45 @@ def test_a_guardian_that_was_ended_is_replaced_and_knows_all() -> None:
     end_group(sleeping[2].pid)
     assert sleeping[2].wait(SOON) == -signal.SIGKILL
     end_group(sleeping[2].pid)  # gone already: nothing happens
+
+
+def test_a_guardian_leaves_the_folder_of_a_driver_that_lives_on(tmp_path: Path) -> None:
+    folder = tmp_path / "of the socket"
+    folder.mkdir()
+    guardian = Guardian(str(folder))
+    guardian.close()
+    assert folder.exists()
+    killed = Guardian(str(folder))
+    killed._pipe.close()
+    killed._process.wait()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_long_name_for_temporary_files_does_not_stop_the_fork_server(
+    tmp_path: Path, taken: bool
+) -> None:
+    """A socket's path has at most 107 bytes."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    first = "from multiprocessing import util; util.get_temp_dir()" if taken else ""
+    script = tmp_path / "script.py"
+    script.write_text(f"{first}\n{LONG_NAME}")
+    command = [sys.executable, str(script)]
+    asked = {**os.environ, "TMPDIR": str(long)}
+    ended = subprocess.run(command, env=asked, capture_output=True, text=True, cwd=tmp_path)
+    if taken:  # somebody has chosen the folder already
+        assert "Set TMPDIR to a shorter one, or --start-method spawn." in ended.stderr
+    else:
+        assert (ended.returncode, ended.stdout) == (0, "ready\n"), ended.stderr
+
+
+LONG_NAME = """
+from pathlib import Path
+from hpsearch.execute.server import start_server
+start_server(Path("log"), keras=False)
+print("ready")
+"""
 
 
 # How many there are

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +17,19 @@ from typing import Any, final
 
 __all__ = ["Guardian", "end_group"]
 
+ORDERLY = "end\n"  # the driver lives on, and so does its folder
+
 
 @final
 class Guardian:
-    """The driver's end: is told of each worker that starts and each that is gone."""
+    """The driver's end: is told of each worker that starts and each that is gone.
 
-    def __init__(self) -> None:
+    Args:
+        folder: what to remove where the driver was killed and cannot.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
         self._groups: set[int] = set()
         self._process = self._started()
 
@@ -37,6 +45,8 @@ class Guardian:
 
     def close(self) -> None:
         """Let the guardian end what is left, and itself."""
+        with contextlib.suppress(OSError, ValueError):
+            self._pipe.write(ORDERLY.encode())
         self._pipe.close()
         self._process.wait()
 
@@ -54,7 +64,7 @@ class Guardian:
 
     def _started(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__],
+            [sys.executable, "-I", "-S", __file__, *([self._folder] if self._folder else [])],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -74,19 +84,22 @@ def end_group(group: int) -> None:
         pass
 
 
-def _guard() -> None:
+def _guard(folder: str | None) -> None:
     groups: set[int] = set()
+    orderly = False
     for line in sys.stdin:
-        group = int(line[1:])
+        orderly = line == ORDERLY
         if line.startswith("+"):
-            groups.add(group)
-        else:
-            groups.discard(group)
+            groups.add(int(line[1:]))
+        elif line.startswith("-"):
+            groups.discard(int(line[1:]))
     for group in groups:
         end_group(group)
+    if folder is not None and not orderly:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
-    _guard()
+    _guard(sys.argv[1] if len(sys.argv) > 1 else None)

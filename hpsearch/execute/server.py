@@ -10,15 +10,17 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any, final
 
 import psutil
 
+from ..errors import StudyError
 from ..train.startup import standard_error_in
 
 __all__ = [
@@ -26,12 +28,15 @@ __all__ = [
     "ensure_server",
     "lives",
     "present_server",
+    "server_folder",
     "sigint_blocked",
     "start_server",
     "unmentioned_main",
 ]
 
 PRELOAD = "hpsearch.execute.preload"
+LONGEST_FOLDER = 70  # bytes; the library appends some 35
+SHORT_FOLDER = "/tmp"
 
 
 @final
@@ -76,6 +81,7 @@ def ensure_server() -> None:
     _reap()
     if lives(present_server()):
         return
+    _make_room_for_socket()
     # It undoes the blocking of SIGINT if it has to start something itself, so it goes first.
     resource_tracker.ensure_running()
     forkserver.set_forkserver_preload([PRELOAD] if _asked.keras else [])
@@ -87,6 +93,34 @@ def ensure_server() -> None:
             abandon_server()
             forkserver.ensure_running()
     _asked.with_keras = _pid() if _asked.keras else None
+
+
+def server_folder() -> str:
+    """The folder of the server's socket, which is removed when this process ends of itself."""
+    _make_room_for_socket()
+    return str(util.get_temp_dir())
+
+
+def _make_room_for_socket() -> None:
+    """Have the server's socket in a folder of a short name: its path has at most 107 bytes.
+
+    Raises:
+        StudyError: if there is none.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, SHORT_FOLDER
+    try:
+        found = util.get_temp_dir()  # made once, where it is asked for first
+    except OSError:
+        found = tempfile.gettempdir()
+    finally:
+        tempfile.tempdir = before
+    if len(os.fsencode(found)) > LONGEST_FOLDER + len("/pymp-xxxxxxxx"):
+        raise StudyError(
+            "Workers are made through a socket, whose path has at most 107 bytes, and the folder "
+            f"for temporary files is {found}. Set TMPDIR to a shorter one, or --start-method spawn."
+        )
 
 
 def abandon_server() -> None:

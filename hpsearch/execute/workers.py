@@ -17,7 +17,7 @@ from .guardian import Guardian
 from .memory import held_memory, resident_memory
 from .plan import Plan
 from .process import WorkerProcess
-from .server import abandon_server
+from .server import abandon_server, server_folder
 
 __all__ = ["Workers"]
 
@@ -61,7 +61,7 @@ class Workers:
         self._told: deque[Outcome] = deque()  # ends that `stop` made, to be delivered
         self._checked = 0.0
         self._workers: list[WorkerProcess] = []
-        self._guardian = Guardian()
+        self._guardian = Guardian(server_folder() if plan.method == "forkserver" else None)
         try:
             self._fill()
         except BaseException:

@@ -381,12 +381,12 @@ def _commands() -> Iterator[tuple[str, Case]]:
     yield bad("No trial of bad has succeeded", "best", "bad", "--code", code=3, studied=True)
     yield bad("begun by a script", "best", "good", "--code", studied=True)
     yield bad("Keras saves models as .keras files", "best", "good", "--save", "w.h5", studied=True)
-    yield bad("was not kept", "best", "good", "--save", "w.keras", studied=True)
+    yield bad("were not kept", "best", "good", "--save", "w.keras", studied=True)
     yield bad("is a directory", "best", "good", "--save", ".", studied=True)
     yield bad("begun by a script", "resume", "good", studied=True)
     yield bad("There is no file", "resume", "fileless", studied=True)
     yield bad("There is no file", "best", "fileless", "--code", studied=True)
-    yield bad("was not kept", "best", "fileless", "--save", "w.keras", studied=True)
+    yield bad("were not kept", "best", "fileless", "--save", "w.keras", studied=True)
     yield bad("-2 is not in the range", "resume", "fileless", "--workers", "-2", studied=True)
     yield bad(
         "There is a study 'good' already", "run", "s.py", "--study", "good",
