@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -119,6 +120,38 @@ def test_the_signals_are_the_callers_again_afterwards() -> None:
     before = [signal.getsignal(number) for number in numbers]
     found()
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """`nohup` ignores SIGHUP for what it starts, so that it outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        found(lambda values: os.kill(os.getpid(), signal.SIGHUP) or values["x"])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert [t.status for t in attempts()] == [Status.OK] * 8
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_output_that_nobody_reads_any_more_ends_no_search(terminal: bool) -> None:
+    Path("script.py").write_text(
+        "import time, hpsearch\n"
+        "from hpsearch import uniform\n"
+        "from hpsearch.cli.progress import watcher\n"
+        "def slowly(values):\n    time.sleep(0.2)\n    return values['x']\n"
+        "hpsearch.search({'x': uniform(0, 1)}, slowly, max_trials=8, seed=1, study='mine',"
+        " progress=watcher())\n"
+    )
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    command = [sys.executable, "script.py"]
+    running = subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL)
+    os.close(theirs)
+    seen = b""
+    while b"trial 1" not in seen:
+        seen += os.read(ours, 1000)
+    os.close(ours)
+    assert running.wait(120) == 0
+    assert [t.status for t in attempts()] == [Status.OK] * 8
 
 
 def test_a_ctrl_c_before_the_first_trial_leaves_a_study_and_says_how_to_go_on(

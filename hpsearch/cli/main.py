@@ -7,6 +7,7 @@ libraries.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -104,6 +105,10 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except HpsearchError as error:
         fail(str(error), debug)
+    except OSError as error:
+        if error.errno == errno.EIO:  # of a terminal that was closed: nobody reads
+            sys.exit(INTERRUPTED)
+        fail(f"{type(error).__name__}: {error}", debug)
     except Exception as error:
         fail(f"{type(error).__name__}: {error}", debug)
 
@@ -141,7 +146,8 @@ def fail(text: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     lines = [printable(line) for line in text.strip().splitlines() if line.strip()][:LINES]
-    click.echo("Error: " + "\n  ".join(lines), err=True)
+    with contextlib.suppress(OSError):
+        click.echo("Error: " + "\n  ".join(lines), err=True)
     sys.exit(BAD_INPUT)
 
 

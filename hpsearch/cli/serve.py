@@ -41,7 +41,9 @@ def ui_command(host: str, port: int, folder: Path, tracking_uri: str | None) -> 
     link = None
     if found:
         with Store.open(folder / "studies", found[0], write=False) as store:
-            link = store.settings.get("link")
+            settings = store.settings
+        if settings.get("tracking_uri") in (None, uri):  # its page is in this database
+            link = settings.get("link")
     click.echo(f"Opening MLflow; the latest study is at http://{host}:{port}/{link or ''}")
     code = _serve(command, {**os.environ, **variables})
     if code not in (0, 130, -signal.SIGINT, -signal.SIGTERM):

@@ -17,6 +17,7 @@ from .texts import counted, duration_text, short_labels
 __all__ = ["point_lines", "print_result", "print_table", "when", "whole"]
 
 
+LOCAL_PAGES = "http://127.0.0.1:5000"
 WIDTH_OF_A_PIPE = 160  # columns; a file has no width of its own
 
 
@@ -77,7 +78,8 @@ def _print_ways_on(session: Any, result: Result) -> None:
     if not session.options.offline:
         click.echo(f"  or                        {ui_line(session.uri)}")
     if result.link and not session.options.offline:
-        click.echo(f"  then                      http://127.0.0.1:5000/{result.link}")
+        pages = ui_line(session.uri) if session.uri.startswith("http") else LOCAL_PAGES
+        click.echo(f"  then                      {pages.rstrip('/')}/{result.link}")
 
 
 def point_lines(point: Mapping[str, Any]) -> list[str]:

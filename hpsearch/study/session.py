@@ -18,7 +18,7 @@ from .opening import open_study
 from .options import Options
 from .problem import Problem, check_travels, packed
 from .result import Best, Result
-from .watch import Watcher, folder_option
+from .watch import Steady, Watcher, folder_option
 
 if TYPE_CHECKING:
     from ..execute.plan import Plan
@@ -54,11 +54,11 @@ class Session:
         from ..record import Recorder
 
         self._began = time.monotonic()
-        self.problem, self._watcher = problem, watcher
+        self.problem, self._watcher = problem, Steady(watcher)
         self.plan = plan or _planned(options, keras=problem.space is not None)
         if self.plan is not None:
             check_travels(problem)  # before there is a study
-        opened = open_study(problem, options, watcher, command=command)
+        opened = open_study(problem, options, self._watcher, command=command)
         self.store, self.engine, self.uri = opened.store, opened.engine, opened.uri
         self.options, self.algorithm = opened.options, opened.algorithm
         try:
@@ -92,7 +92,7 @@ class Session:
         """
         interrupted = True  # until it is known to have ended of itself
         try:
-            driver = self._drive(watch or self._watcher)
+            driver = self._drive(self._watcher if watch is None else Steady(watch))
             interrupted = driver.interrupted
         except Exception:
             interrupted = False

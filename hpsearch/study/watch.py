@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TextIO, final
 
 from ..trial import Report, Status, Trial
 
-__all__ = ["Lines", "Silent", "Standing", "Watcher", "folder_option", "value_text"]
+__all__ = ["Lines", "Silent", "Standing", "Steady", "Watcher", "folder_option", "value_text"]
 
 
 class Standing(Protocol):
@@ -42,6 +43,44 @@ class Watcher(Protocol):
     def note(self, text: str) -> None: ...
 
     def finished(self) -> None: ...
+
+
+@final
+class Steady:
+    """Passes everything on to a watcher while it can be told.
+
+    Its terminal may be closed, its pipe may lead nowhere: that ends no search.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._gone = False
+
+    def begun(self, study: Any) -> None:
+        self._tell(lambda: self._watcher.begun(study))
+
+    def started(self, trial: Trial) -> None:
+        self._tell(lambda: self._watcher.started(trial))
+
+    def reported(self, trial: Trial, report: Report) -> None:
+        self._tell(lambda: self._watcher.reported(trial, report))
+
+    def ended(self, trial: Trial) -> None:
+        self._tell(lambda: self._watcher.ended(trial))
+
+    def note(self, text: str) -> None:
+        self._tell(lambda: self._watcher.note(text))
+
+    def finished(self) -> None:
+        self._tell(self._watcher.finished)
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        if self._gone:
+            return
+        try:
+            tell()
+        except OSError:
+            self._gone = True
 
 
 @final
