@@ -105,11 +105,9 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except HpsearchError as error:
         fail(str(error), debug)
-    except OSError as error:
-        if error.errno == errno.EIO:  # of a terminal that was closed: nobody reads
-            sys.exit(INTERRUPTED)
-        fail(f"{type(error).__name__}: {error}", debug)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed
+            sys.exit(INTERRUPTED)
         fail(f"{type(error).__name__}: {error}", debug)
 
 

@@ -43,14 +43,16 @@ def log_models(store: Store, uri: str, engine: Any, note: Callable[[str], None])
     best = next(iter(store.best(settings["direction"])), None)
     logged = []
     for trial in trials:
+        job = job_of(store.name, trial)
         try:
+            file = kept_file(store.folder, trial)
             log_model(
                 uri,
                 store,
                 trial,
-                functools.partial(restore_model, engine, store.folder, trial, compiled=False),
-                engine.sample(job_of(store.name, trial)),
-                file=kept_file(store.folder, trial),
+                functools.partial(engine.restored, job, str(file), compiled=False),
+                engine.sample(job),
+                file=file,
                 register=best is not None and trial.number == best.number,
                 metrics=test_of(settings, trial.number),
             )

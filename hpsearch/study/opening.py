@@ -114,7 +114,7 @@ def _rebuilt(root: Path, problem: Problem, options: Options, watcher: Watcher) -
     assert options.from_mlflow is not None
     recorded = read_study(tracking_uri(options.tracking_uri, options.folder), options.from_mlflow)
     _check_same(recorded.name, recorded.settings, problem, options, watcher)
-    store = rebuild(root, recorded, problem, options, watcher, source_of(problem))
+    store = rebuild(root, recorded, problem, options, watcher, _source_of(problem))
     return _opened(store, problem, options, watcher)
 
 
@@ -136,7 +136,7 @@ def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
     changed = _changeable(options, uri, experiment)
-    changed |= source_of(problem)
+    changed |= _source_of(problem)
     store.update(budget=options.budget(), state="running", **changed, **about)
     _say_if_complete(store, options, watcher)
     store.queue("study")
@@ -226,13 +226,13 @@ def _settings(
             for label, p in problem.parameters.items()
         ],
         "words": {label: p.word.describe() for label, p in problem.parameters.items()},
-        **source_of(problem),
+        **_source_of(problem),
         "description": json.loads(json_without_passwords(problem.description)),
         "versions": _versions(),
     }
 
 
-def source_of(problem: Problem) -> dict[str, Any]:
+def _source_of(problem: Problem) -> dict[str, Any]:
     """Where the space came from, and its text: the file may be edited while it is searched."""
     text = problem.source
     return {
