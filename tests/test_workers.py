@@ -951,16 +951,16 @@ def test_workers_are_planned_by_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_driver_leaves_the_gpus_to_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     from hpsearch.study.options import options_from
-    from hpsearch.study.session import _planned
+    from hpsearch.study.session import planned
 
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
     monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "mine")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    _planned(options_from({"workers": 2}))
+    planned(options_from({"workers": 2}))
     assert "TF_FORCE_GPU_ALLOW_GROWTH" not in os.environ, "there is no GPU"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    _planned(options_from({"workers": 2}))
+    planned(options_from({"workers": 2}))
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "mine"
 

@@ -293,13 +293,12 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
 
 def _workers(options: Any) -> Any:
     """The workers of a search, None for none. Their fork server imports Keras while we do."""
-    from ..execute.plan import plan
     from ..execute.process import start_server
+    from ..study import planned
 
-    if options.workers == 0:
+    settled = planned(options)
+    if settled is None:
         return None
-    method = options.start_method if "start_method" in options.given else None
-    settled = plan(options.workers, options.gpus_per_trial, method, options.total)
     if settled.method == "forkserver":
         start_server(options.folder / "startup.log", keras=True)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the GPUs are the workers'

@@ -11,7 +11,7 @@ from .options import ALGORITHMS, DEFAULT_TRIALS, WHERE, Options, options_from
 from .problem import Problem, problem_of
 from .rebuilding import free_name
 from .result import Best, Result
-from .session import Session
+from .session import Session, planned
 from .syncing import Delivered, owing, sync
 from .watch import Lines, Silent, Watcher, folder_option, value_text
 from .written import read_points, seconds_of
@@ -41,6 +41,7 @@ __all__ = [
     "model_file",
     "options_from",
     "owing",
+    "planned",
     "problem_of",
     "read_points",
     "restore_model",

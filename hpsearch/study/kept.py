@@ -13,15 +13,27 @@ from ..trial import Job, Key, Trial, digest_of
 from .budget import latest, ranked
 from .loop import model_file
 
-__all__ = ["job_of", "kept_file", "kept_trials", "log_models", "owed", "restore_model"]
+__all__ = [
+    "best_first",
+    "job_of",
+    "kept_file",
+    "kept_trials",
+    "log_models",
+    "owed",
+    "restore_model",
+]
+
+
+def best_first(store: Store) -> list[Trial]:
+    """The trials of a study that succeeded, the best first."""
+    maximize = store.settings.get("direction") == "maximize"
+    return ranked(latest(store.trials()).values(), maximize=maximize)
 
 
 def kept_trials(store: Store) -> list[Trial]:
     """The trials whose models MLflow is to have, the best first."""
-    settings = store.settings
-    good = ranked(latest(store.trials()).values(), maximize=settings.get("direction") == "maximize")
-    there = [trial for trial in good if model_file(store.folder, trial).exists()]
-    return there[: settings.get("keep_models", 1)]
+    there = [trial for trial in best_first(store) if model_file(store.folder, trial).exists()]
+    return there[: store.settings.get("keep_models", 1)]
 
 
 def owed(store: Store) -> list[Trial]:

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import StudyError, TrackingError
 from ..store import PARENT, Store, check_name, studies, without_passwords
 from ..trial import Outcome, Trial
-from .budget import latest, ranked
+from .kept import best_first
 from .loop import model_file
 from .options import Options
 from .problem import Problem
@@ -75,9 +75,8 @@ def _fetch_models(store: Store, uri: str, count: int, watcher: Watcher) -> None:
     """Bring the weights of the best trials here, as far as MLflow has them; the search needs none."""
     from .. import record
 
-    maximize = store.settings["direction"] == "maximize"
     runs = store.run_ids()
-    for trial in ranked(latest(store.trials()).values(), maximize=maximize)[:count]:
+    for trial in best_first(store)[:count]:
         run_id = runs.get((trial.number, trial.attempt))
         try:
             if run_id is not None:

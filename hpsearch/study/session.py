@@ -23,7 +23,7 @@ from .watch import Steady, Watcher, folder_option
 if TYPE_CHECKING:
     from ..execute.plan import Plan
 
-__all__ = ["Session"]
+__all__ = ["Session", "planned"]
 
 PATIENCE = 20.0  # seconds that the end of a search waits where MLflow takes nothing
 LONGEST = 3600.0  # and where it takes something
@@ -55,7 +55,7 @@ class Session:
 
         self._began = time.monotonic()
         self.problem, self._watcher = problem, Steady(watcher)
-        self.plan = plan or _planned(options, keras=problem.space is not None)
+        self.plan = plan or planned(options, keras=problem.space is not None)
         if self.plan is not None:
             check_travels(problem)  # before there is a study
         opened = open_study(problem, options, self._watcher, command=command)
@@ -240,7 +240,12 @@ class Session:
         )
 
 
-def _planned(options: Options, *, keras: bool = True) -> Plan | None:
+def planned(options: Options, *, keras: bool = True) -> Plan | None:
+    """The workers of a search, None where trials run in this process.
+
+    Raises:
+        StudyError: if there are fewer GPUs than they take.
+    """
     if options.workers == 0:
         return None
     from ..execute.machine import share_memory
