@@ -93,12 +93,14 @@ class Limits:
         deadline: seconds from now after which the trial is cancelled at its next report, unless
             that ends its last epoch (the study's ``--timeout``; docs/decisions/005).
         max_params: most parameters (weights) a model may have before it is rejected.
+        preparing: seconds until its data must be ready; else its worker has lost it.
         seconds: how long the trial may train, its data being ready, before it is killed.
         memory: most bytes of memory that the trial's processes may hold together.
     """
 
     deadline: float | None = None
     max_params: int | None = None
+    preparing: float | None = None
     seconds: float | None = None
     memory: int | None = None
 

@@ -139,8 +139,14 @@ ACTIONS: dict[str, Callable[[Job, Any], float | None]] = {
 
 
 def task(
-    number: int, do: str, *, seconds: float | None = None, memory: int | None = None, **more: Any
+    number: int,
+    do: str,
+    *,
+    preparing: float | None = None,
+    seconds: float | None = None,
+    memory: int | None = None,
+    **more: Any,
 ) -> Task:
     """A task of one trial that does this."""
     job = Job(Key("study", number), {"do": do, **more}, seed=number)
-    return Task((job,), limits=Limits(seconds=seconds, memory=memory))
+    return Task((job,), limits=Limits(preparing=preparing, seconds=seconds, memory=memory))

@@ -20,7 +20,7 @@ from hpsearch.build import resolve_parts
 from hpsearch.cli.check import check_command
 from hpsearch.errors import BuildError, DataError, SpaceError
 from hpsearch.keras import Input, Model, Sequential, layers, losses, metrics, optimizers
-from hpsearch.preflight import Look, Survey, first_look, survey
+from hpsearch.preflight import Here, Look, Survey, first_look, survey
 from hpsearch.preflight.values import Scans, not_finite, outside, unequal_sums
 from hpsearch.train import KerasEngine
 from hpsearch.trial import Job, Key, Status, Task
@@ -52,11 +52,11 @@ def declared(y: Any = Y, model: Any = None, loss: Any = SPARSE, **fields: Any) -
 
 
 def looked(space: Space) -> Look:
-    return first_look(KerasEngine(space, 3), space, space.parameters)
+    return first_look(Here(KerasEngine(space, 3), space, space.parameters))
 
 
 def surveyed(space: Space) -> Survey:
-    return survey(KerasEngine(space, 3), space, space.parameters)
+    return survey(Here(KerasEngine(space, 3), space, space.parameters))
 
 
 def refused(make: Callable[[], Any], *texts: str, error: type[Exception] = BuildError) -> str:

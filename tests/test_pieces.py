@@ -16,7 +16,7 @@ from hpsearch.declare import Recorder
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.keras import Sequential, layers
 from hpsearch.plain_keras import plain_keras
-from hpsearch.preflight import survey
+from hpsearch.preflight import Here, survey
 from hpsearch.space import space_of
 from hpsearch.spaces.pieces import (
     activations,
@@ -431,7 +431,7 @@ def test_a_plateau_goes_with_the_constant_rate_alone_and_check_says_so(schedule,
     whole = on_a_plateau(schedule)
     job = Job(Key("study", 0), next(iter(covering(whole))), seed=2)
     (outcome,) = KerasEngine(whole, 1).run(Task((job,), folder=str(folder)), lambda report: False)
-    found = survey(KerasEngine(whole, 1), whole, whole.parameters)
+    found = survey(Here(KerasEngine(whole, 1), whole, whole.parameters))
     if schedule == "constant":
         assert outcome.status is Status.OK and found.errors == []
     else:

@@ -19,7 +19,7 @@ from hpsearch import Data, Fit, Space, choice, delayed, given, integer, match, m
 from hpsearch.cli.check import check_command
 from hpsearch.errors import BuildError, DataError
 from hpsearch.keras import Sequential, callbacks, layers, optimizers
-from hpsearch.preflight import Survey, covering, first_look, look, survey
+from hpsearch.preflight import Here, Survey, covering, first_look, look, survey
 from hpsearch.space import space_of
 from hpsearch.train import KerasEngine
 
@@ -41,11 +41,11 @@ def declared(**fields: Any) -> Space:
 
 
 def looked(space: Space) -> Any:
-    return first_look(KerasEngine(space, 3), space, space.parameters)
+    return first_look(Here(KerasEngine(space, 3), space, space.parameters))
 
 
 def surveyed(space: Space) -> Survey:
-    return survey(KerasEngine(space, 3), space, space.parameters)
+    return survey(Here(KerasEngine(space, 3), space, space.parameters))
 
 
 def broken(*args: Any) -> Any:
@@ -412,7 +412,7 @@ def test_words_of_the_data_that_are_fixed_are_none() -> None:
     fixed = space.parameters.with_fixed({"which": "b"})
     for check in (first_look, survey):
         with pytest.raises(BuildError, match="no network"):
-            check(KerasEngine(space, 3), space, fixed)
+            check(Here(KerasEngine(space, 3), space, fixed))
     assert calls == ["b", "b"]
 
 

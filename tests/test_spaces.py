@@ -11,7 +11,7 @@ import pytest
 
 import hpsearch
 from hpsearch.build import resolve_parts
-from hpsearch.preflight import survey
+from hpsearch.preflight import Here, survey
 from hpsearch.space import load, ready_spaces
 from hpsearch.train import KerasEngine
 from hpsearch.trial import Job, Key
@@ -90,7 +90,7 @@ def test_every_option_of_a_ready_space_builds(name, tmp_path, monkeypatch):
     write_mnist(tmp_path, rows=6000)
     monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
     space = load(name).space
-    found = survey(KerasEngine(space, 1), space, space.parameters)
+    found = survey(Here(KerasEngine(space, 1), space, space.parameters))
     assert (found.failed, found.dead, found.uncovered) == ([], [], [])
     assert {label for look in found.looks for label in look.point} == set(space.parameters)
 

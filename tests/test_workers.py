@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from acting import Acting, task
 
 from hpsearch.errors import SearchStopped, StudyError
 from hpsearch.execute import Inline
+from hpsearch.execute import server as server_module
 from hpsearch.execute.container import allowed_cores, free_memory
 from hpsearch.execute.guardian import Guardian, end_group
 from hpsearch.execute.machine import cores, default_workers, environment, gpus, shares
@@ -34,6 +36,7 @@ from hpsearch.execute.server import (
     ensure_server,
     lives,
     present_server,
+    server_folder,
     start_server,
 )
 from hpsearch.execute.workers import Workers
@@ -45,6 +48,14 @@ SOON = 30.0  # seconds; what takes longer is stuck
 def workers(folder: Path, count: int = 1, *, recipe: Any = Acting, **more: Any) -> Workers:
     settled = Plan(tuple(() for _ in range(count)), threads=1, **more)
     return Workers(cloudpickle.dumps(recipe), settled, folder / "logs")
+
+
+@pytest.fixture(autouse=True)
+def without_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork server of another test file, with Keras, is slow to start and large."""
+    if server_module._asked.keras:
+        abandon_server()
+    monkeypatch.setattr(server_module, "_asked", _Asked())
 
 
 @pytest.fixture
@@ -250,10 +261,9 @@ def test_a_worker_that_dies_before_its_trial_began_has_lost_it(one: Workers) -> 
 
 
 def test_a_trial_whose_data_is_never_ready_is_lost_by_its_worker(
-    one: Workers, monkeypatch: pytest.MonkeyPatch
+    one: Workers,
 ) -> None:
-    monkeypatch.setattr("hpsearch.execute.workers.PREPARING", 0.5)
-    found = outcomes(one, [task(0, "ok", prepare="hang", seconds=0.5), task(1, "ok")])
+    found = outcomes(one, [task(0, "ok", prepare="hang", preparing=0.5), task(1, "ok")])
     assert found[0].status is Status.LOST, "it is not the fault of its point"
     assert re.fullmatch(r"its data was not ready after \d+ s", found[0].error or "")
     assert found[1].status is Status.OK
@@ -493,7 +503,6 @@ def test_a_new_fork_server_has_the_imports_of_the_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hpsearch.execute.server.PRELOAD", "colorsys")  # something light
-    monkeypatch.setattr("hpsearch.execute.server._asked", _Asked())
     abandon_server()
     log = tmp_path / "startup.log"
     seen = task(0, "environment", names=["colorsys"])
@@ -518,13 +527,25 @@ def test_a_new_fork_server_has_the_imports_of_the_old(
     abandon_server()
 
 
-def test_abandoned_fork_servers_end_and_leave_no_zombies() -> None:
-    ensure_server()
-    first = present_server()
+def test_a_fork_server_whose_folder_was_cleaned_away_is_replaced(
+    server: Callable[[], psutil.Process], one: Workers
+) -> None:
+    first = server()
+    shutil.rmtree(server_folder())
+    found = outcomes(one, [task(0, "leave"), task(1, "ok")])
+    assert [found[n].status for n in range(2)] == [Status.DIED, Status.OK]
+    assert server() != first
+    assert list(Path(server_folder()).iterdir()), "the new socket"
+
+
+def test_abandoned_fork_servers_end_and_leave_no_zombies(
+    server: Callable[[], psutil.Process],
+) -> None:
+    first = server()
     abandon_server()
     abandon_server()  # there is none: nothing happens
     ensure_server()
-    assert first is not None and gone(first.pid)
+    assert gone(first.pid)
     ensure_server()
     assert not psutil.pid_exists(first.pid)
 

@@ -10,7 +10,7 @@ import click
 
 from ..errors import SpaceError
 from .main import only_json, start_keras, waiting
-from .run import PLACE
+from .run import MOST_WORKERS, PLACE, as_duration, start_workers
 
 __all__ = ["check_command"]
 
@@ -19,12 +19,30 @@ MOST_NAMED = 12  # values in one message
 
 @click.command(
     "check",
-    epilog="\b\nExamples:\n  hpsearch check digits_mlp\n  hpsearch check my_space.py --json",
+    epilog="""\b
+Examples:
+  hpsearch check digits_mlp
+  hpsearch check my_space.py --json
+  hpsearch check my_space.py --workers 0    # in this process, where breakpoint() works""",
 )
 @click.argument("space")
+@click.option(
+    "-w",
+    "--workers",
+    type=click.IntRange(0, MOST_WORKERS),
+    envvar="HPSEARCH_WORKERS",
+    metavar="N",
+    help="0 builds in this process, for pdb; else in one of its own, which may hang or crash.",
+)
+@click.option(
+    "--trial-timeout",
+    callback=as_duration,
+    metavar="TIME",
+    help="Give a point up that takes longer, but not before 60 s. [default: 10m]",
+)
 @PLACE[0]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check_command(space: str, folder: Path, as_json: bool) -> None:
+def check_command(space: str, folder: Path, as_json: bool, **given: Any) -> None:
     """Build the few points of SPACE (a name, FILE.py or FILE.py:other) that together take every option; train nothing.
 
     Shows labels, shapes, numbers of weights, branches that can never be reached and values that no
@@ -34,10 +52,12 @@ def check_command(space: str, folder: Path, as_json: bool) -> None:
     from ..space import glance
 
     glance(space)  # before Keras is imported, which takes seconds
+    options = _options(folder, given)
     with only_json(as_json) as out:
         with waiting(f"Building models of {space}"):
+            plan = start_workers(options)
             start_keras(folder)
-            loaded, found = _surveyed(space)
+            loaded, found = _surveyed(space, options, plan)
         if as_json:
             out(json.dumps(_as_json(loaded, found)))
         else:
@@ -46,16 +66,31 @@ def check_command(space: str, folder: Path, as_json: bool) -> None:
         raise SpaceError(f"{len(found.failed)} of the points tried cannot be built; see above.")
 
 
-def _surveyed(target: str) -> tuple[Any, Any]:
+def _options(folder: Path, given: dict[str, Any]) -> Any:
+    from ..study import make_folder, options_from
+
+    known = {name: value for name, value in given.items() if value is not None}
+    options = options_from({"workers": 1, "max_trials": 1, "folder": folder, **known})
+    make_folder(options.folder)
+    return options
+
+
+def _surveyed(target: str, options: Any, plan: Any) -> tuple[Any, Any]:
+    """The space and what was found; then what its code has printed in another process."""
     from ..preflight import first_look, survey
     from ..space import load
-    from ..train import KerasEngine
+    from ..study import looks_at, problem_of
 
     loaded = load(target)
-    space = loaded.space
-    engine = KerasEngine(space, 0)
-    first_look(engine, space, space.parameters)
-    return loaded, survey(engine, space, space.parameters)
+    problem = problem_of(loaded)
+    try:
+        with looks_at(problem, options, plan, 0, lambda text: None) as looks:
+            first_look(looks)
+            return loaded, survey(looks)
+    finally:
+        for log in sorted((options.folder / "check").glob("*.log")) if plan else ():
+            printed = log.read_text(errors="replace").partition("Fatal Python error")[0]
+            click.echo(printed, err=True, nl=False)
 
 
 def _print(loaded: Any, found: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main() -> None:
     """Run the command line; exit codes are 0, 2 bad input, 3 no trial succeeded, 130 interrupted."""
     debug = "--debug" in sys.argv
+    _end_orderly()
     try:
         with contextlib.suppress(BrokenPipeError):
             code = cli.main(args=_arguments(), prog_name="hpsearch", standalone_mode=False)
@@ -109,6 +111,13 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed
             sys.exit(INTERRUPTED)
         fail(f"{type(error).__name__}: {error}", debug)
+
+
+def _end_orderly() -> None:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does; `nohup` has one ignored, which stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _arguments() -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,15 @@ from ..errors import PointError, SearchStopped, StudyError
 from .main import NO_SUCCESS, only_json, start_keras
 from .rebuild import FROM_MLFLOW, first_steps
 
-__all__ = ["resume_command", "run_command"]
-
+__all__ = [
+    "MOST_WORKERS",
+    "PLACE",
+    "as_duration",
+    "resume_command",
+    "run_command",
+    "start_workers",
+    "which_study",
+]
 
 MOST_WORKERS = 1000  # more is a slip of the hand, and each takes a gigabyte
 
@@ -30,7 +38,8 @@ def _other_name(wanted: str) -> Callable[..., Any]:
     return refuse
 
 
-def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+def as_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read an option as `seconds_of` does, for click."""
     from ..study.written import seconds_of
 
     try:
@@ -78,7 +87,7 @@ def _points(
 
 BUDGET = [
     click.option("-n", "--max-trials", type=int, metavar="N", help="The study's total of finished, failed and pruned trials. 50 where no budget is given."),
-    click.option("--timeout", callback=_duration, metavar="TIME", help="Seconds, or 90s, 30m, 2h; the running trial ends at its next report."),
+    click.option("--timeout", callback=as_duration, metavar="TIME", help="Seconds, or 90s, 30m, 2h; the running trial ends at its next report."),
     click.option("--target", type=float, metavar="VALUE", help="Stop when a trial reaches this value."),
     click.option("--no-progress", type=int, metavar="N", help="Stop after N trials without a better one."),
     click.option("--max-consecutive-failures", type=int, metavar="N", help="Stop after N failures in a row. [default: 20]"),
@@ -91,7 +100,7 @@ BUDGET = [
 WORKERS = [
     click.option("-w", "--workers", type=click.IntRange(0, MOST_WORKERS), envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
     click.option("--gpus-per-trial", type=float, metavar="G", help="A whole number, or a part of a GPU such as 0.5; 0 for none. [default: 1 where there are any]"),
-    click.option("--trial-timeout", callback=_duration, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed."),
+    click.option("--trial-timeout", callback=as_duration, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed."),
     click.option("--trial-memory", callback=_memory, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB, beyond what earlier trials left in the worker (Keras itself takes about 0.2, with spawn 0.7)."),
     click.option("--start-method", type=click.Choice(["forkserver", "spawn"]), help="How worker processes start. [default: forkserver; spawn on macOS]"),
 ]  # fmt: skip
@@ -266,12 +275,13 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
     options = options_from({"workers": None, **_recorded_workers(known), **known})
     make_folder(options.folder)
     check_new(options)
-    plan = _workers(options)
-    start_keras(options.folder)
-    problem = problem_of(target)
     watch = watcher()
-    command = shlex.join(["hpsearch", *sys.argv[1:]])
-    with Session(problem, options, watch, command=command, plan=plan) as session:
+    with _beginning():
+        plan = start_workers(options)
+        start_keras(options.folder)
+        command = shlex.join(["hpsearch", *sys.argv[1:]])
+        begun = Session(problem_of(target), options, watch, command=command, plan=plan)
+    with begun as session:
         try:
             _announce(session, watch)
             result = session.run()
@@ -291,8 +301,18 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
         raise click.exceptions.Exit(NO_SUCCESS)
 
 
-def _workers(options: Any) -> Any:
-    """The workers of a search, None for none. Their fork server imports Keras while we do."""
+@contextlib.contextmanager
+def _beginning() -> Iterator[None]:
+    """What comes before a search, of which nothing is left if it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted before the search began.", err=True)
+        raise
+
+
+def start_workers(options: Any) -> Any:
+    """The workers of options, None for none. Their fork server imports Keras while we do."""
     from ..execute.process import start_server
     from ..study import planned
 

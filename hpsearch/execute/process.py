@@ -30,7 +30,11 @@ from .worker import Setup, pack, serve, unpack
 __all__ = ["METHODS", "WorkerProcess", "start_server"]
 
 METHODS = ("forkserver", "spawn")
-LAST_WORDS = 4000  # bytes of what a worker wrote that go into the record of its end
+LAST_WORDS = 4000  # characters of what a worker wrote that go into the record of its end
+LAST_READ = 20_000  # bytes in which they are looked for
+CRASH = "Fatal Python error"  # as Python's fault handler begins
+WHERE = "Current thread"  # and what comes before the place
+LOADED = "Extension modules:"  # and how it ends: with 6,000 characters that help nobody
 PATIENCE = 5.0  # seconds to wait for a process that was killed
 UNTOLD = 255  # what multiprocessing says of a worker whose end the fork server did not tell
 MOMENT = 0.5  # seconds from the end of a process's pipes until the process itself is gone
@@ -141,14 +145,20 @@ class WorkerProcess:
             return
 
     def last_words(self) -> str:
-        """The end of what it has written since its task, or itself, began: the place of a crash."""
+        """The end of what it has written since its task, or itself, began; of a crash its place."""
         try:
             with self._setup.log.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(self._log_from, size - LAST_WORDS))
-                return file.read().decode(errors="replace").strip()
+                file.seek(max(self._log_from, size - LAST_READ))
+                text = file.read().decode(errors="replace")
         except OSError:
             return ""
+        before, crash, dump = text.partition(CRASH)
+        if crash:
+            what, _, rest = dump.partition("\n")
+            place = rest[max(0, rest.find(WHERE)) :].partition(LOADED)[0]
+            return f"{crash}{what}\n{place[:LAST_WORDS]}".strip()
+        return before[-LAST_WORDS:].strip()
 
     def how_it_ended(self) -> str:
         """Its exit code or signal in words."""

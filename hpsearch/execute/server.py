@@ -79,9 +79,9 @@ def start_server(log: Path, *, keras: bool) -> None:
 def ensure_server() -> None:
     """Start the server again, as it was asked for, if it is gone."""
     _reap()
+    _restore(Path(server_folder()))
     if lives(present_server()):
         return
-    _make_room_for_socket()
     # It undoes the blocking of SIGINT if it has to start something itself, so it goes first.
     resource_tracker.ensure_running()
     forkserver.set_forkserver_preload([PRELOAD] if _asked.keras else [])
@@ -99,6 +99,13 @@ def server_folder() -> str:
     """The folder of the server's socket, which is removed when this process ends of itself."""
     _make_room_for_socket()
     return str(util.get_temp_dir())
+
+
+def _restore(folder: Path) -> None:
+    """Make the socket's folder again if a cleaner of /tmp took it, and leave a server without one."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700)
+        abandon_server()
 
 
 def _make_room_for_socket() -> None:

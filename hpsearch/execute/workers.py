@@ -23,7 +23,6 @@ __all__ = ["Workers"]
 
 CHECK = 0.25  # seconds between looks at limits
 STARTING = 300.0  # seconds that a worker may take to be ready
-PREPARING = 600.0  # seconds that a trial with a time limit may take until its data is ready
 MOST_LOST = 3  # workers in a row that were never ready
 TRIES = 4  # at starting a process
 PAUSE = 0.1  # seconds after the first of them, doubled after each: a server that ends takes some
@@ -208,12 +207,13 @@ class Workers:
         if worker.task is None:
             return None
         limits = worker.task.limits
-        if limits.seconds is not None:
-            if worker.begun is None and now - worker.submitted > PREPARING + limits.seconds:
-                # Not the fault of its point: another worker may be quicker.
-                return Status.LOST, f"its data was not ready after {now - worker.submitted:.0f} s"
-            if worker.begun is not None and now - worker.begun > limits.seconds:
-                return Status.TIMEOUT, f"killed after {limits.seconds:g} s, its --trial-timeout"
+        waited = now - worker.submitted
+        if worker.begun is None and limits.preparing is not None and waited > limits.preparing:
+            # Not the fault of its point: another worker may be quicker.
+            return Status.LOST, f"its data was not ready after {waited:.0f} s"
+        began = now if worker.begun is None else worker.begun
+        if limits.seconds is not None and now - began > limits.seconds:
+            return Status.TIMEOUT, f"killed after {limits.seconds:g} s, its --trial-timeout"
         if limits.memory is None or resident_memory(worker.pid) <= limits.memory:
             return None
         held = held_memory(worker.pid) - worker.leftover

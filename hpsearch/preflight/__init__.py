@@ -7,8 +7,22 @@ option at which it happens (`survey`). Nothing of this runs in a trial.
 
 from __future__ import annotations
 
-from .look import Look, first_look, look
+from .engine import LookEngine, look_of
+from .look import Look, look
+from .looks import Here, Looks, first_look
 from .points import covering
 from .survey import Cause, Survey, survey
 
-__all__ = ["Cause", "Look", "Survey", "covering", "first_look", "look", "survey"]
+__all__ = [
+    "Cause",
+    "Here",
+    "Look",
+    "LookEngine",
+    "Looks",
+    "Survey",
+    "covering",
+    "first_look",
+    "look",
+    "look_of",
+    "survey",
+]

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import re
 from dataclasses import dataclass
 from typing import Any, final
 
 from ..build import Construction, Parts, digest
-from ..errors import BuildError, DataError, HpsearchError, nearest
-from ..space import Parameters, Space
+from ..errors import BuildError, HpsearchError, nearest
+from ..space import Space
 from ..train import KerasEngine
 from ..train.keras_engine import ensure_built
 from ..trial import Job, Key, Point
 from .explain import asks_axes, batch_failed, on_axes, said
 from .judge import Judge, first_batch
-from .points import candidates
 from .score import scores_of
-from .supply import Supply
 from .training import odd_in_training
 from .values import Scans
 
-__all__ = ["Look", "first_look", "look"]
-
-TRIES = 4
+__all__ = ["Look", "NoMetric", "look"]
 
 
 @final
@@ -48,7 +43,7 @@ class Look:
     warnings: tuple[str, ...] = ()
 
 
-class _NoMetric(BuildError):
+class NoMetric(BuildError):
     """No point will help: the metric that is searched for does not exist."""
 
 
@@ -84,7 +79,7 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
         unknown = failed is not None and space.metric not in names
         names = None if unknown else tuple(dict.fromkeys((*names, *scores)))
     if names is not None and space.metric not in names:
-        raise _NoMetric(
+        raise NoMetric(
             f"No trial will report the metric {space.metric!r}. "
             + (_misspelt(space.metric) or nearest(space.metric, names))
             + _why_missing(space, made.parts)
@@ -93,33 +88,6 @@ def look(engine: KerasEngine, space: Space, point: Point, scans: Scans | None = 
     data = {"digest": about["digest"], "shapes": about["parts"], "name": space.name or "data"}
     distinct = tuple(dict.fromkeys(warnings))
     return Look(point, int(model.count_params()), names or (), str(shapes), data, distinct)
-
-
-def first_look(engine: KerasEngine, space: Space, parameters: Parameters) -> Look:
-    """Look at one point that can be built: a baseline, one from the middle, or one of a few more.
-
-    A point that fails is a trial that would fail, which is no reason not to search; several in a
-    row are.
-
-    Raises:
-        BuildError, DataError: the first failure, if none of `TRIES` points can be built; or at
-            once if no trial would report the metric, or none would have data.
-        SearchStopped: if no point satisfies `require`.
-    """
-    first: HpsearchError | None = None
-    scans, supply = Scans(), Supply(engine, space, parameters)
-    for point in itertools.islice(candidates(space, parameters), TRIES):
-        try:
-            supply.check(point)
-            return look(engine, space, point, scans)
-        except _NoMetric:
-            raise
-        except (BuildError, DataError) as error:
-            if supply.hopeless:
-                raise
-            first = first or error
-    assert first is not None, "there is a candidate, or `candidates` has raised"
-    raise first
 
 
 def _compiled(engine: KerasEngine, job: Job) -> tuple[Any, Construction]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, final
 
-from ..errors import HpsearchError
+from ..build import where_raised
+from ..errors import BuildError, HpsearchError
 from ..space import Child, Parameters, Space
 from ..train import KerasEngine
 from ..trial import Job, Key, Point, to_json
@@ -47,6 +48,9 @@ class Supply:
                 self._tried[key] = None
             except HpsearchError as error:
                 self._tried[key] = error
+            except SystemExit as error:
+                text = f"{where_raised(error)} (a provider may not end the process)"
+                self._tried[key] = BuildError(text)
         failed = self._tried[key]
         if failed is not None:
             raise failed

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from typing import final
 
 from ..errors import DataError, HpsearchError
-from ..space import Parameters, Space
-from ..train import KerasEngine
+from ..space import Parameters
 from ..trial import Point, Value, to_json
-from .look import Look, look
+from .look import Look
+from .looks import Looks
 from .points import MOST_DRAWS, covering, missing, values_of
-from .supply import Supply
-from .values import Scans
 
 __all__ = ["Cause", "Survey", "survey"]
 
@@ -63,15 +61,14 @@ class Survey:
     uncovered: list[tuple[str, Value]] = field(default_factory=list)
 
 
-def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
+def survey(looks: Looks) -> Survey:
     """Try the few points that together take every option and both ends of every range.
 
     Raises:
         BuildError: as soon as it is plain that no point has data, because its provider fails.
         DataError: likewise, because its parts do not fit together; or if it fits no model tried.
     """
-    found, supply = Survey(), Supply(engine, space, parameters)
-    attempt = _attempting(engine, space, supply)
+    found, parameters = Survey(), looks.parameters
     seen: set[str] = set()
     taken: set[tuple[str, str]] = set()
     last: HpsearchError | None = None
@@ -79,13 +76,13 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
         seen |= set(point)
         taken |= values_of(point)
         try:
-            found.looks.append(attempt(point))
+            found.looks.append(looks.at(point))
         except HpsearchError as error:
-            if supply.hopeless:
+            if looks.hopeless:
                 raise
             found.failed.append((point, str(error)))
             last = error
-    _explain(found, parameters, _telling(attempt))
+    _explain(found, parameters, _telling(looks))
     if isinstance(last, DataError) and not found.looks and len(found.errors) == 1:
         raise last
     draw = random.Random(1)
@@ -97,23 +94,12 @@ def survey(engine: KerasEngine, space: Space, parameters: Parameters) -> Survey:
     return found
 
 
-def _attempting(engine: KerasEngine, space: Space, supply: Supply) -> Callable[[Point], Look]:
-    """A function that looks at a point if its data can be made."""
-    scans = Scans()
-
-    def attempt(point: Point) -> Look:
-        supply.check(point)
-        return look(engine, space, point, scans)
-
-    return attempt
-
-
-def _telling(attempt: Callable[[Point], Look]) -> Callable[[Point], set[str]]:
+def _telling(looks: Looks) -> Callable[[Point], set[str]]:
     """A function that tells what is wrong or odd at one more point."""
 
     def tell(point: Point) -> set[str]:
         try:
-            return {_same(text) for text in attempt(point).warnings}
+            return {_same(text) for text in looks.at(point).warnings}
         except HpsearchError as error:
             return {_same(str(error))}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .api import Asked, Study, search
 from .budget import best_of, latest
 from .kept import kept_file, restore_model
+from .looking import looks_at
 from .loop import model_file
 from .opening import check_new, make_folder
 from .options import ALGORITHMS, DEFAULT_TRIALS, WHERE, Options, options_from
@@ -37,6 +38,7 @@ __all__ = [
     "free_name",
     "kept_file",
     "latest",
+    "looks_at",
     "make_folder",
     "model_file",
     "options_from",

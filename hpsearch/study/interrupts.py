@@ -39,14 +39,8 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        # One that is ignored stays so: `nohup` asks for that.
-        heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, self._on_signal) for number in heard}
-        try:
+        with _handled(self._on_signal):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
@@ -75,15 +69,34 @@ class Interrupts:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done: TensorFlow turns it into errors of its own."""
+    """Hold Ctrl-C back until the block is done: TensorFlow turns it into errors of its own.
+
+    A second one, SIGTERM and SIGHUP end the process where it stands.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda signum, frame: pressed.append(signum))
+    came: list[int] = []
+
+    def hold(signum: int, frame: Any) -> None:
+        if came or signum != signal.SIGINT:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        came.append(signum)
+
+    with _handled(hold):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handle signals within the block, but one that is ignored, which `nohup` asks for."""
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+        for number, previous in before.items():
+            signal.signal(number, previous)

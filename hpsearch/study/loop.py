@@ -265,6 +265,7 @@ class Driver:
         limits = Limits(
             deadline=self._budget.time_left(),
             max_params=None if space is None else space.max_params,
+            preparing=self._options.preparing,
             seconds=self._options.trial_timeout,
             memory=self._options.trial_memory,
         )

@@ -13,20 +13,42 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-from ..errors import StudyError, TrackingError
+from ..errors import HpsearchError, StudyError, TrackingError
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine
 from .budget import counts_of, latest
+from .looking import looks_at
 from .options import WHERE, Options, resumed
 from .problem import Problem, agreed
 from .rebuilding import rebuild
 from .watch import Watcher
 
-__all__ = ["Opened", "check_new", "make_folder", "open_study"]
+if TYPE_CHECKING:
+    from ..execute.plan import Plan
+
+__all__ = ["Opened", "Wanted", "check_new", "make_folder", "open_study"]
 
 MOST_NAMES = 1000
+NO_CHECK = "Seen before the search, which did not begin; --no-check begins without a look."
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Wanted:
+    """A study that is to be opened.
+
+    Attributes:
+        command: how the search was started, for the record.
+        plan: the workers, one of which tries the first point; None for this process.
+    """
+
+    problem: Problem
+    options: Options
+    watcher: Watcher
+    command: str = ""
+    plan: Plan | None = None
 
 
 @final
@@ -46,7 +68,7 @@ class Opened:
     uri: str
 
 
-def open_study(problem: Problem, options: Options, watcher: Watcher, *, command: str) -> Opened:
+def open_study(wanted: Wanted) -> Opened:
     """Begin a study, or go on with it where `resume` says so.
 
     Raises:
@@ -54,15 +76,15 @@ def open_study(problem: Problem, options: Options, watcher: Watcher, *, command:
         TrackingError: if MLflow's store does not answer.
         SpaceError, PointError, DataError: if the first point cannot be built, or labels are wrong.
     """
+    options = wanted.options
     root = options.folder / "studies"
     make_folder(options.folder)
     check_new(options)
     if options.from_mlflow is not None:
-        return _rebuilt(root, problem, options, watcher)
+        return _rebuilt(root, wanted)
     if options.study is None or check_name(options.study) not in studies(root):
-        return _begin(root, problem, options, watcher, command)
-    store = Store.open(root, options.study, write=True)
-    return _opened(store, problem, options, watcher)
+        return _begin(root, wanted)
+    return _opened(Store.open(root, options.study, write=True), wanted)
 
 
 def check_new(options: Options) -> None:
@@ -96,42 +118,42 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def _begin(
-    root: Path, problem: Problem, options: Options, watcher: Watcher, command: str
-) -> Opened:
+def _begin(root: Path, wanted: Wanted) -> Opened:
+    problem, options = wanted.problem, wanted.options
     algorithm, uri, experiment = _ready(problem, options)
-    settings = _settings(problem, options, command, uri, experiment)
-    engine, about = _tried(problem, options, settings["seed"], watcher)
+    settings = _settings(problem, options, wanted.command, uri, experiment)
+    about = _tried(wanted, settings["seed"])
     store = _created(root, problem, options, settings | about)
     store.queue("study")
-    return Opened(store, options, engine, algorithm, uri)
+    return Opened(store, options, problem.engine(settings["seed"]), algorithm, uri)
 
 
-def _rebuilt(root: Path, problem: Problem, options: Options, watcher: Watcher) -> Opened:
+def _rebuilt(root: Path, wanted: Wanted) -> Opened:
     """Go on with a study that only MLflow has, once it is known to have searched the same."""
     from ..record import read_study, tracking_uri
 
+    problem, options, watcher = wanted.problem, wanted.options, wanted.watcher
     assert options.from_mlflow is not None
     recorded = read_study(tracking_uri(options.tracking_uri, options.folder), options.from_mlflow)
     _check_same(recorded.name, recorded.settings, problem, options, watcher)
     store = rebuild(root, recorded, problem, options, watcher, _source_of(problem))
-    return _opened(store, problem, options, watcher)
+    return _opened(store, wanted)
 
 
-def _opened(store: Store, problem: Problem, options: Options, watcher: Watcher) -> Opened:
+def _opened(store: Store, wanted: Wanted) -> Opened:
     try:
-        return _go_on(store, problem, options, watcher)
+        return _go_on(store, wanted)
     except BaseException:
         store.close()
         raise
 
 
-def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -> Opened:
-    settings = store.settings
-    _check_same(store.name, settings, problem, options, watcher)
-    options = resumed(options, settings)
+def _go_on(store: Store, wanted: Wanted) -> Opened:
+    settings, problem, watcher = store.settings, wanted.problem, wanted.watcher
+    _check_same(store.name, settings, problem, wanted.options, watcher)
+    options = resumed(wanted.options, settings)
     algorithm, uri, experiment = _ready(problem, options)
-    engine, about = _tried(problem, options, settings["seed"], watcher)
+    about = _tried(dataclasses.replace(wanted, options=options), settings["seed"])
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
@@ -140,7 +162,7 @@ def _go_on(store: Store, problem: Problem, options: Options, watcher: Watcher) -
     store.update(budget=options.budget(), state="running", **changed, **about)
     _say_if_complete(store, options, watcher)
     store.queue("study")
-    return Opened(store, options, engine, algorithm, uri)
+    return Opened(store, options, problem.engine(settings["seed"]), algorithm, uri)
 
 
 def _say_if_complete(store: Store, options: Options, watcher: Watcher) -> None:
@@ -172,23 +194,25 @@ def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:
     return algorithm, uri, experiment
 
 
-def _tried(
-    problem: Problem, options: Options, seed: int, watcher: Watcher
-) -> tuple[Engine, dict[str, Any]]:
-    """The engine, and what a first look at the data tells; what is odd but legal is a warning."""
-    engine = problem.engine(seed)
-    space = problem.space
-    if space is None or not options.check:
-        return engine, {}
-    from ..preflight import first_look
-    from ..train import KerasEngine
+def _tried(wanted: Wanted, seed: int) -> dict[str, Any]:
+    """What a first look at one point tells of the data; what is odd but legal is a warning.
 
-    assert isinstance(engine, KerasEngine)
-    fixed = problem.parameters.with_fixed(options.fix)
-    seen = first_look(engine, space, fixed)
+    Raises:
+        BuildError, DataError: if neither it nor others can be built.
+    """
+    if wanted.problem.space is None or not wanted.options.check:
+        return {}
+    from ..preflight import first_look
+
+    note = wanted.watcher.note
+    with looks_at(wanted.problem, wanted.options, wanted.plan, seed, note) as looks:
+        try:
+            seen = first_look(looks)
+        except HpsearchError as error:
+            raise type(error)(f"{error}\n{NO_CHECK}") from error
     for text in seen.warnings:
-        watcher.note(f"Warning: {text}")
-    return engine, {"data": seen.data}
+        note(f"Warning: {text}")
+    return {"data": seen.data}
 
 
 def _created(root: Path, problem: Problem, options: Options, settings: dict[str, Any]) -> Store:

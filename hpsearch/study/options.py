@@ -25,6 +25,7 @@ __all__ = [
 ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
+PREPARING = 600.0  # seconds that a trial with a time limit may take until its data is ready
 LARGEST = 2**63 - 1  # what a database holds as a whole number
 
 
@@ -125,6 +126,11 @@ class Options:
         if any(item is not None for item in other) or self.algo == "grid":
             return None
         return DEFAULT_TRIALS
+
+    @property
+    def preparing(self) -> float | None:
+        """Seconds that a trial's data may take; None for no limit, where trials have none either."""
+        return None if self.trial_timeout is None else PREPARING
 
     def budget(self) -> dict[str, Any]:
         """What ends the search, as it is recorded."""

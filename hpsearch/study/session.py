@@ -14,7 +14,7 @@ from . import kept
 from .budget import best_of, latest
 from .interrupts import held_back
 from .loop import Driver, model_file
-from .opening import open_study
+from .opening import Wanted, open_study
 from .options import Options
 from .problem import Problem, check_travels, packed
 from .result import Best, Result
@@ -58,7 +58,7 @@ class Session:
         self.plan = plan or planned(options, keras=problem.space is not None)
         if self.plan is not None:
             check_travels(problem)  # before there is a study
-        opened = open_study(problem, options, self._watcher, command=command)
+        opened = open_study(Wanted(problem, options, self._watcher, command, self.plan))
         self.store, self.engine, self.uri = opened.store, opened.engine, opened.uri
         self.options, self.algorithm = opened.options, opened.algorithm
         try:

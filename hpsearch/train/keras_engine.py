@@ -39,12 +39,12 @@ class KerasEngine:
     """Runs tasks of one space in this process; keeps its data between trials.
 
     Args:
-        space: the declaration.
+        space: the declaration, kept as it is.
         study_seed: the seed of the study, for data and splits.
     """
 
     def __init__(self, space: Space, study_seed: int) -> None:
-        self._space, self._study_seed = space, study_seed
+        self.space, self._study_seed = space, study_seed
         self._memory = Memory()
         self._names = Names()
 
@@ -63,7 +63,7 @@ class KerasEngine:
     def construction(self, job: Job, folder: str | None = None) -> Construction:
         """The objects of one trial, each made when asked for; see `Construction` for `folder`."""
         return Construction(
-            self._space,
+            self.space,
             job.point,
             seed=job.seed,
             study_seed=self._study_seed,
@@ -99,15 +99,15 @@ class KerasEngine:
         self._compile(model, made)
         progress = Progress(
             job.key,
-            metric=self._space.metric,
-            maximize=self._space.maximize is not None,
-            keep_best=self._space.keep == "best",
+            metric=self.space.metric,
+            maximize=self.space.maximize is not None,
+            keep_best=self.space.keep == "best",
             epochs=made.epochs(),
             rows=parts.train.rows or 0,
             limits=task.limits,
             report=report,
         )
-        if self._space.train is not None:
+        if self.space.train is not None:
             self._own_loop(model, made, progress)
         else:
             self._fit(model, made, progress)
@@ -126,13 +126,13 @@ class KerasEngine:
             arguments = made.compile_arguments()
             if not arguments and model.compiled:
                 return  # its function compiled it
-            if not arguments and self._space.train is not None:
+            if not arguments and self.space.train is not None:
                 return  # a loop of one's own may need no loss
             model.compile(**self._with_metric(arguments))
 
     def _fit(self, model: Any, made: Construction, progress: Progress) -> None:
         parts = made.parts
-        for number in range(len(self._space.phases)):
+        for number in range(len(self.space.phases)):
             progress.planned(made.epochs(number))
             phase = made.phase(number)
             if phase.prepare is not None:
@@ -171,7 +171,7 @@ class KerasEngine:
                 compile_again(model, **changes)  # as its function compiled it
 
     def _with_metric(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        metrics = with_metric(arguments.get("metrics"), self._space)
+        metrics = with_metric(arguments.get("metrics"), self.space)
         return arguments if metrics is None else {**arguments, "metrics": metrics}
 
     def _own_loop(self, model: Any, made: Construction, progress: Progress) -> None:
@@ -197,14 +197,14 @@ class KerasEngine:
             return Outcome(job.key, Status.CANCELLED, error="stopped at a report", **about)
         if progress.weights is not None:  # callbacks and averages may have changed them since
             model.set_weights(progress.weights)
-        if self._space.evaluate is not None:
+        if self.space.evaluate is not None:
             metrics |= _scores(made.function("evaluate")(model, made.parts))
-        value = metrics.get(self._space.metric)
+        value = metrics.get(self.space.metric)
         about |= {"metrics": metrics, "epoch": progress.epoch}
         if value is None:
             raise progress.missing_metric(metrics)
         if not finite(value):
-            text = f"{self._space.metric} is {value}"
+            text = f"{self.space.metric} is {value}"
             return Outcome(job.key, Status.FAILED, error=text, **about)
         saved = self._save(model, task, value)
         digest = None if saved is None else digest_of(saved)
@@ -213,7 +213,7 @@ class KerasEngine:
 
     def _save(self, model: Any, task: Task, value: float) -> Path | None:
         """Save the kept weights without the compiled state, so that own losses do not stop loading."""
-        loss = -value if self._space.maximize is not None else value
+        loss = -value if self.space.maximize is not None else value
         if task.model is None or (task.bar is not None and loss >= task.bar):
             return None
         model.compiled, model.optimizer = False, None
@@ -243,7 +243,7 @@ class KerasEngine:
                     return_dict=True,
                 )
             )
-        if self._space.evaluate is not None:
+        if self.space.evaluate is not None:
             judged = Parts(made.parts.train, test, test)
             metrics |= _scores(made.function("evaluate")(model, judged))
         return Outcome(job.key, Status.OK, metrics=metrics, params=_size(model))

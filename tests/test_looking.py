@@ -1,0 +1,213 @@
+"""The look before a search in a process of its own: what hangs or crashes there ends nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import hpsearch
+from hpsearch.errors import BuildError, DataError
+from hpsearch.preflight import first_look
+from hpsearch.study import looks_at, options_from, planned, problem_of
+from hpsearch.study.interrupts import held_back
+
+pytestmark = pytest.mark.usefixtures("study_folder")
+
+SPACE = """
+import ctypes, os, signal, sys, time
+import numpy as np
+from hpsearch import Data, Fit, Space, choice, delayed
+
+X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+
+@delayed
+def data():
+    DATA
+    return Data((X, (X.sum(axis=1) > 0).astype("int32")), validation=0.25)
+
+@delayed
+def model(units):
+    import keras
+    print("units are", units)
+    MODEL
+    last = keras.layers.Dense(2, activation="softmax")
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), last])
+
+space = Space(
+    data=data(),
+    model=model(choice([2, 4, 8], name="units")),
+    loss="sparse_categorical_crossentropy",
+    fit=Fit(epochs=1),
+    maximize="val_accuracy",
+)
+"""
+
+
+def written(data: str = "pass", model: str = "pass") -> str:
+    Path("s.py").write_text(SPACE.replace("DATA", data).replace("MODEL", model))
+    return "s.py"
+
+
+def search(space: str, **options: Any) -> Any:
+    given = {"seed": 1, "algo": "qmc", "max_trials": 2, "progress": False, "workers": 1} | options
+    return hpsearch.search(space, **given)
+
+
+def refused(space: str, **options: Any) -> str:
+    """The message of a search that did not begin."""
+    with pytest.raises(BuildError) as caught:
+        search(space, **options)
+    assert not list(Path("mlruns/studies").glob("*")), "no study was begun"
+    assert str(caught.value).endswith("--no-check begins without a look.")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("os._exit(7)", "failed: its process ended with exit code 7. It wrote:\nunits are 4\n"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "ended by signal 9 (SIGKILL, as when memory"),
+        ("ctypes.string_at(0)", "signal 11 (SIGSEGV). It wrote:\nFatal Python error: Segmentation"),
+        ("sys.exit(3)", "s.py:17: SystemExit: 3 (a model may not end the process)"),
+        ("raise OSError('no file')", "s.py:17: OSError: no file"),
+    ],
+)
+def test_a_model_that_ends_its_process_is_told_and_no_study_begins(
+    model: str, message: str
+) -> None:
+    assert message in refused(written(model=model))
+    assert len(psutil.Process().children()) <= 2, "the fork server and multiprocessing's tracker"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("os._exit(7)", "Making the data failed: its process ended with exit code 7."),
+        ("sys.exit(3)", "s.py:10: SystemExit: 3 (a provider may not end the process)"),
+    ],
+)
+def test_a_provider_that_ends_its_process_is_told_after_one_point(data: str, message: str) -> None:
+    note = "open('tried', 'a').write('x'); "
+    assert message in refused(written(data=note + data))
+    assert Path("tried").read_text() in ("x", "xx"), "a worker that was lost is tried again"
+
+
+def test_the_place_of_a_crash_is_told() -> None:
+    assert 's.py", line 17 in model' in refused(written(model="ctypes.string_at(0)"))
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_point_that_hangs_is_given_up_and_another_tried(
+    limited: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(f"hpsearch.study.looking.{'SHORTEST' if limited else 'LONGEST'}", 2.0)
+    monkeypatch.setattr("hpsearch.study.looking.PATIENCE", 0.5)
+    limits = {"trial_timeout": 8} if limited else {}
+    space = written(model="time.sleep(999 if units == 4 else 0)")
+    found = search(space, fix={"units": 2}, progress=True, **limits)
+    assert found.counts["finished"] == 2, "a fixed value is that of the look, too"
+    capsys.readouterr()
+    found = search(space, enqueue=[{"units": 2}, {"units": 8}], progress=True, **limits)
+    assert found.counts["finished"] == 2
+    assert capsys.readouterr().err.count("One point is tried before the search: ") == 1
+
+
+def test_all_points_that_hang_are_told_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpsearch.study.looking.LONGEST", 0.5)
+    said = refused(written(model="time.sleep(999)"))
+    assert said.startswith("Building a model and showing it one batch did not end within 0.5 s.")
+
+
+def test_data_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpsearch.study.looking.LONGEST", 2.0)
+    assert search(written(data="time.sleep(3)")).counts["finished"] == 2
+
+
+def test_data_that_takes_longer_than_trials_wait_for_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hpsearch.study.options.PREPARING", 0.5)
+    said = refused(written(data="time.sleep(999)"), trial_timeout=5)
+    assert said.startswith("Making the data failed: its data was not ready after ")
+
+
+def test_a_look_in_another_process_sees_what_one_here_sees() -> None:
+    problem = problem_of(written())
+    seen = []
+    for workers in (0, 1):
+        options = options_from({"workers": workers, "fix": {"units": 8}})
+        plan = planned(options)
+        with looks_at(problem, options, plan, 3, pytest.fail) as looks:
+            seen.append(dataclasses.asdict(first_look(looks)))
+    assert seen[0] == seen[1]
+    assert seen[0]["point"] == {"units": 8}
+    assert seen[0]["params"] == 4 * 8 + 8 + 8 * 2 + 2
+
+
+def test_errors_keep_their_kind() -> None:
+    with pytest.raises(DataError, match="no-check"):
+        search(written(data="return Data((X, X[:9, 0]), validation=0.25)"))
+
+
+def test_sigterm_during_the_look_ends_it_with_a_word_and_leaves_no_process() -> None:
+    space = written(model="open('looking', 'w').close(); time.sleep(999)")
+    command = [sys.executable, "-m", "hpsearch", "run", space, "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        while not Path("looking").exists():
+            assert running.poll() is None
+            time.sleep(0.1)
+        started = psutil.Process(running.pid).children(recursive=True)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "Interrupted before the search began." in said
+    assert psutil.wait_procs(started, timeout=10)[1] == []
+
+
+def test_check_shows_what_models_print_and_survives_those_that_crash() -> None:
+    space = written(model="os._exit(5) if units == 8 else None")
+    command = [sys.executable, "-m", "hpsearch", "check", space, "--workers", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "units are 2" in ended.stderr
+    assert "Cannot be built: Building a model and showing it one batch failed: " in ended.stderr
+    assert 'at {"units": 8}' in ended.stderr
+    assert "1 of the points tried cannot be built" in ended.stderr
+    assert "of which 2 can be built: 16 to 30 weights" in ended.stdout
+
+
+# Signals while the best model is tested
+
+
+def test_ctrl_c_is_held_back_until_the_block_is_done() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(True)
+    assert done
+
+
+@pytest.mark.parametrize("signals", [["SIGINT", "SIGINT"], ["SIGTERM"], ["SIGHUP"]])
+def test_a_second_ctrl_c_or_another_signal_ends_the_process_where_it_stands(
+    signals: list[str],
+) -> None:
+    program = (
+        "import os, signal, time\n"
+        "from hpsearch.study.interrupts import held_back\n"
+        "with held_back():\n"
+        f"    for name in {signals}:\n"
+        "        os.kill(os.getpid(), getattr(signal, name)); time.sleep(0.1)\n"
+        "    print('not here')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == -getattr(signal, signals[-1])
+    assert ended.stdout == b""
