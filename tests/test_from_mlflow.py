@@ -171,12 +171,22 @@ def test_another_space_is_refused_with_its_labels_and_nothing_is_made() -> None:
     assert not list(Path("there").glob("studies/*"))
 
 
-def test_a_study_of_that_name_is_not_overwritten() -> None:
+def test_a_study_that_is_here_is_not_rebuilt_beside_itself() -> None:
     found(max_trials=3)
-    with pytest.raises(StudyError, match=r"none of its name, and 'here' .*hpsearch resume here"):
-        found(from_mlflow=parent_of(Path("mlruns")))
-    found(from_mlflow=parent_of(Path("mlruns")), study="other", max_trials=3)
-    assert told(stored(Path("mlruns"), "other")[1]) == told(stored(Path("mlruns"))[1])
+    for name in ("here", "other"):  # two of one study would write to the same runs
+        with pytest.raises(StudyError, match=r"here already, as 'here'.* hpsearch resume here$"):
+            found(from_mlflow=parent_of(Path("mlruns")), study=name)
+
+
+def test_another_study_of_that_name_is_not_overwritten(study_folder: Path) -> None:
+    found(max_trials=3)
+    uri, run_id = f"sqlite:///{study_folder}/mlruns/mlflow.db", parent_of(Path("mlruns"))
+    there: dict[str, Any] = {"folder": "there", "tracking_uri": uri}
+    found(max_trials=1, seed=4, **there)
+    with pytest.raises(StudyError, match=r"Another study here is called 'here'.*--study here-again"):
+        found(from_mlflow=run_id, **there)
+    found(from_mlflow=run_id, max_trials=3, **(there | {"study": "here-again"}))
+    assert told(stored(Path("there"), "here-again")[1]) == told(stored(Path("mlruns"))[1])
 
 
 def test_what_is_no_run_of_a_study_is_refused() -> None:

@@ -31,6 +31,7 @@ pytestmark = [
 ]
 
 FOLDER = Path("mlruns")
+NOTHING = "Nothing is owed to MLflow. To write again what it has lost: hpsearch sync STUDY\n"
 TINY = """
 import numpy as np
 from hpsearch import Data, Space, choice, uniform
@@ -196,7 +197,7 @@ def test_a_study_that_runs_is_refused_and_left_alone_among_others(
     code, out, _ = command("sync", "--json")
     told = {"study": "busy", "trials": 3, "models": [], "owing": 0, "trouble": None, "uri": here()}
     assert (code, json.loads(out)) == (0, {"studies": [told]})
-    assert command("sync") == (0, "Nothing is owed to MLflow.\n", "")
+    assert command("sync") == (0, NOTHING, "")
 
 
 def test_what_cannot_be_delivered_is_exit_code_2(
@@ -272,6 +273,13 @@ def test_a_run_that_someone_deleted_is_made_again_at_the_end() -> None:
     assert parents == {None, there["here"].info.run_id}
 
 
+def test_sync_counts_what_it_writes_again(command: Callable[..., tuple[int, str, str]]) -> None:
+    found()
+    connect(here()).delete_run(runs(here())["here #001"].info.run_id)
+    assert command("sync") == (0, NOTHING, "")
+    assert command("sync", "here")[1] == f"here: delivered 1 trial to {here()}.\n"
+
+
 # Models
 
 
@@ -299,7 +307,31 @@ def test_the_best_model_is_delivered_with_its_test_metrics(
     version = client.get_model_version_by_alias("tiny", "champion")
     assert version.run_id == run_id
     assert client.get_run(run_id).data.metrics["test.loss"] == tested["loss"]
-    assert command("sync") == (0, "Nothing is owed to MLflow.\n", "")
+    assert command("sync") == (0, NOTHING, "")
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_lost_database_is_written_again_with_its_model(
+    command: Callable[..., tuple[int, str, str]],
+) -> None:
+    assert command("sync")[0] == 0
+    first = runs(here(), "tiny")
+    Path("mlruns/mlflow.db").rename("mlruns/gone.db")
+    sync_again = [sys.executable, "-m", "hpsearch", "sync"]  # this process has the file open
+    done = subprocess.run(sync_again, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    Path("mlruns/mlflow.db").rename("mlruns/new.db")
+    again = runs(f"sqlite:///{Path.cwd()}/mlruns/new.db", "tiny")
+    assert again.keys() == first.keys()
+    assert {run.info.status for run in again.values()} == {"FINISHED"}
+    with Store.open(FOLDER / "studies", "here", write=False) as store:
+        (best,) = store.best("minimize")
+        assert store.run_ids()[best.number, 0] == again[f"here #00{best.number}"].info.run_id
+    model = f"the model of trial {best.number}"
+    assert done.stdout == f"here: delivered 2 trials and {model} to {here()}.\n"
+    client = connect(f"sqlite:///{Path.cwd()}/mlruns/new.db")
+    version = client.get_model_version_by_alias("tiny", "champion")
+    assert version.run_id == again[f"here #00{best.number}"].info.run_id
 
 
 @pytest.mark.usefixtures("trained")

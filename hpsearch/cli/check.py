@@ -10,7 +10,7 @@ import click
 
 from ..errors import SpaceError
 from .main import only_json, start_keras, waiting
-from .run import MOST_WORKERS, PLACE, as_duration, start_workers
+from .run import NONE, PLACE, TIME, WORKERS_COUNT, start_workers
 
 __all__ = ["check_command"]
 
@@ -29,14 +29,14 @@ Examples:
 @click.option(
     "-w",
     "--workers",
-    type=click.IntRange(0, MOST_WORKERS),
+    type=WORKERS_COUNT,
     envvar="HPSEARCH_WORKERS",
     metavar="N",
     help="0 builds in this process, for pdb; else in one of its own, which may hang or crash.",
 )
 @click.option(
     "--trial-timeout",
-    callback=as_duration,
+    type=TIME,
     metavar="TIME",
     help="Give a point up that takes longer, but not before 60 s. [default: 10m]",
 )
@@ -69,7 +69,7 @@ def check_command(space: str, folder: Path, as_json: bool, **given: Any) -> None
 def _options(folder: Path, given: dict[str, Any]) -> Any:
     from ..study import make_folder, options_from
 
-    known = {name: value for name, value in given.items() if value is not None}
+    known = {name: value for name, value in given.items() if value not in (None, NONE)}
     options = options_from({"workers": 1, "max_trials": 1, "folder": folder, **known})
     make_folder(options.folder)
     return options

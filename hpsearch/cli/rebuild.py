@@ -43,7 +43,7 @@ def first_steps(
         )
     uri = tracking_uri(uri, folder)
     recorded = read_study(uri, run_id)
-    called = free_name(folder / "studies", name or recorded.name)
+    called = free_name(folder, name or recorded.name, recorded.id)
     if space is None:
         _save_space(uri, recorded, run_id)
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, final
 
 import click
 
@@ -18,9 +19,10 @@ from .main import NO_SUCCESS, only_json, start_keras
 from .rebuild import FROM_MLFLOW, first_steps
 
 __all__ = [
-    "MOST_WORKERS",
+    "NONE",
     "PLACE",
-    "as_duration",
+    "TIME",
+    "WORKERS_COUNT",
     "resume_command",
     "run_command",
     "start_workers",
@@ -38,23 +40,48 @@ def _other_name(wanted: str) -> Callable[..., Any]:
     return refuse
 
 
-def as_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Read an option as `seconds_of` does, for click."""
+@final
+class _OrNone(click.ParamType):  # type: ignore[type-arg]  # not generic in older click
+    """What `read` makes of a text; the word none is `NONE`, which takes a recorded limit off."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name, self._read = name, read
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str) or value.strip().lower() == "none":
+            return NONE if isinstance(value, str) else value
+        try:
+            return self._read(value)
+        except StudyError as error:
+            self.fail(str(error), param, ctx)
+        except ValueError:
+            self.fail(f"{value[:80]!r} is not a valid {self.name}.", param, ctx)
+
+
+def _seconds(text: str) -> float:
     from ..study.written import seconds_of
 
-    try:
-        return None if value is None else seconds_of(value)
-    except StudyError as error:
-        raise click.BadParameter(str(error)) from None
+    return seconds_of(text)
 
 
-def _memory(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+def _bytes(text: str) -> int:
     from ..study.written import bytes_of
 
-    try:
-        return None if value is None else bytes_of(value)
-    except StudyError as error:
-        raise click.BadParameter(str(error)) from None
+    return bytes_of(text)
+
+
+def _workers(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) > MOST_WORKERS:
+        raise StudyError(f"Workers are a whole number from 0 to {MOST_WORKERS}, got {text[:80]!r}.")
+    return int(text)
+
+
+NONE: Final = object()
+COUNT = _OrNone("integer", int)
+NUMBER = _OrNone("number", float)
+TIME = _OrNone("time", _seconds)
+SIZE = _OrNone("size", _bytes)
+WORKERS_COUNT = _OrNone("number of workers", _workers)
 
 
 def _fixed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -86,10 +113,10 @@ def _points(
 
 
 BUDGET = [
-    click.option("-n", "--max-trials", type=int, metavar="N", help="The study's total of finished, failed and pruned trials. 50 where no budget is given."),
-    click.option("--timeout", callback=as_duration, metavar="TIME", help="Seconds, or 90s, 30m, 2h; the running trial ends at its next report."),
-    click.option("--target", type=float, metavar="VALUE", help="Stop when a trial reaches this value."),
-    click.option("--no-progress", type=int, metavar="N", help="Stop after N trials without a better one."),
+    click.option("-n", "--max-trials", type=COUNT, metavar="N", help="The study's total of finished, failed and pruned trials. [default: 50 where no budget is given]"),
+    click.option("--timeout", type=TIME, metavar="TIME", help="Seconds, or 90s, 30m, 2h; the running trial ends at its next report."),
+    click.option("--target", type=NUMBER, metavar="VALUE", help="Stop when a trial reaches this value."),
+    click.option("--no-progress", type=COUNT, metavar="N", help="Stop after N trials without a better one."),
     click.option("--max-consecutive-failures", type=int, metavar="N", help="Stop after N failures in a row. [default: 20]"),
     click.option("--enqueue", multiple=True, callback=_points, metavar="JSON|FILE", help="Points to run first, as a JSON object or a file of them; missing labels are suggested."),
     click.option("--keep-models", type=int, metavar="K", help="Keep and log the models of the K best trials. [default: 1]"),
@@ -98,10 +125,10 @@ BUDGET = [
     click.option("--n-trials", hidden=True, callback=_other_name("max-trials"), expose_value=False),
 ]  # fmt: skip
 WORKERS = [
-    click.option("-w", "--workers", type=click.IntRange(0, MOST_WORKERS), envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
+    click.option("-w", "--workers", type=WORKERS_COUNT, envvar="HPSEARCH_WORKERS", metavar="N", help="Trials side by side, each in a process of its own; 0 runs them in this one, for pdb. [default: one per GPU, else per core]"),
     click.option("--gpus-per-trial", type=float, metavar="G", help="A whole number, or a part of a GPU such as 0.5; 0 for none. [default: 1 where there are any]"),
-    click.option("--trial-timeout", callback=as_duration, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed."),
-    click.option("--trial-memory", callback=_memory, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB, beyond what earlier trials left in the worker (Keras itself takes about 0.2, with spawn 0.7)."),
+    click.option("--trial-timeout", type=TIME, metavar="TIME", help="Kill a trial that trains for longer; it counts as failed. [default: none]"),
+    click.option("--trial-memory", type=SIZE, metavar="SIZE", help="Kill a trial whose processes hold more, such as 4GB, beyond what earlier trials left in the worker (Keras itself takes about 0.2, with spawn 0.7). [default: none]"),
     click.option("--start-method", type=click.Choice(["forkserver", "spawn"]), help="How worker processes start. [default: forkserver; spawn on macOS]"),
 ]  # fmt: skip
 PLACE = [
@@ -170,8 +197,10 @@ Examples:
 )
 @_with(PLACE)
 @OFFLINE
-def run_command(space: str, as_json: bool, **given: Any) -> None:
+def run_command(space: str, as_json: bool, folder: Path, **given: Any) -> None:
     """Search SPACE: a ready space's name, or a Python file with a variable `space` (FILE.py:other for another)."""
+    before = _recorded_workers(folder, given)
+    given = {"folder": folder, **{k: before.get(k) if v is None else v for k, v in given.items()}}
     with only_json(as_json) as out:
         _search(space, given, as_json, out)
 
@@ -201,7 +230,10 @@ def resume_command(
     new_name: str | None,
     **given: Any,
 ) -> None:
-    """Go on with STUDY, by default the latest, from its record. --max-trials is its total."""
+    """Go on with STUDY, by default the latest, from its record. --max-trials is its total.
+
+    What is not given is as recorded; none takes a limit off, as in --timeout none.
+    """
     if from_mlflow or space or new_name:
         first = first_steps(from_mlflow, space, new_name or study, folder, tracking_uri)
         if first is None:
@@ -211,6 +243,8 @@ def resume_command(
             options["workers"] = 1
     else:
         target, settings, options = _recorded(folder, study)
+        if given.get("workers") != 0:
+            options |= _workers_of(settings)
     budget = {key: value for key, value in settings["budget"].items() if value is not None}
     options |= budget | {key: value for key, value in given.items() if value not in (None, [])}
     options |= {"folder": folder, "tracking_uri": tracking_uri}
@@ -218,22 +252,33 @@ def resume_command(
         _search(target, options, as_json, out)
 
 
-def _recorded_workers(given: dict[str, Any]) -> dict[str, Any]:
-    """The workers that a study which goes on had: with others it would propose other points."""
-    from ..store import Store, studies
-    from ..study import WHERE
+for _option in resume_command.params:
+    if isinstance(_option, click.Option) and _option.name not in ("folder", "new_name"):
+        _option.help = re.sub(r"\[default: .*\]", "[default: as recorded]", _option.help or "")
 
-    root, name = given["folder"] / "studies", given.get("study")
+
+def _recorded_workers(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The workers of a study that goes on."""
+    from ..store import Store, studies
+
+    root, name = folder / "studies", given.get("study")
     if not given.get("resume") or given.get("workers") == 0 or name not in studies(root):
         return {}
     with Store.open(root, name, write=False) as store:
-        settings = store.settings
+        return _workers_of(store.settings)
+
+
+def _workers_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """The workers that a study had: with others it would propose other points."""
+    from ..study import WHERE
+
     return {key: settings[key] for key in WHERE if settings.get(key) is not None}
 
 
 def _recorded(folder: Path, study: str | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """What a study here searches, its settings, and the options that go on with it."""
     from ..store import Store
+    from ..study import folder_option
 
     name = which_study(folder, study)
     with Store.open(folder / "studies", name, write=False) as store:
@@ -242,6 +287,11 @@ def _recorded(folder: Path, study: str | None) -> tuple[str, dict[str, Any], dic
         raise StudyError(
             f"Study {name!r} was begun by a script. Run the script again with "
             f"study={name!r}, resume=True."
+        )
+    if not Path(settings["source"]).exists():
+        raise StudyError(
+            f"Study {name!r} searched {settings['source']}, which is not there any more. If it was "
+            f"moved: hpsearch run FILE --study {name} --resume{folder_option(folder)}"
         )
     return settings["target"], settings, {"study": name, "resume": True}
 
@@ -272,7 +322,8 @@ def _search(target: str, given: dict[str, Any], as_json: bool, out: Callable[[st
     glance(target)  # before Keras is imported, which takes seconds
     # What was not given is left out: on resume the record knows it.
     known = {k: v for k, v in given.items() if v not in (None, [], {})}
-    options = options_from({"workers": None, **_recorded_workers(known), **known})
+    known = {k: None if v is NONE else v for k, v in known.items()}
+    options = options_from({"workers": None, **known})
     make_folder(options.folder)
     check_new(options)
     watch = watcher()
@@ -333,7 +384,8 @@ def _announce(session: Any, watch: Any) -> None:
     workers = f", {session.plan.in_words()}" if session.plan else ""
     watch.note(
         f"Study {session.store.name}: {counted(count, 'parameter')}, {session.problem.direction} "
-        f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}{workers}."
+        f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}{workers}"
+        f"{_limits_in_words(options)}."
     )
     if options.algo == "auto":
         watch.note(
@@ -347,6 +399,18 @@ def _announce(session: Any, watch: Any) -> None:
         fixed = session.problem.parameters.with_fixed(options.fix)
         size = grid_size(fixed, options.grid_steps)
         watch.note(f"The grid has {size if size is not None else 'more than 1,000,000'} points.")
+
+
+def _limits_in_words(options: Any) -> str:
+    """What kills a trial, for the line that announces a search."""
+    from .texts import duration_text, memory_text
+
+    limits = []
+    if options.trial_timeout is not None:
+        limits.append(duration_text(options.trial_timeout))
+    if options.trial_memory is not None:
+        limits.append(memory_text(options.trial_memory))
+    return f", each trial at most {' and '.join(limits)}" if limits else ""
 
 
 def _interrupted(session: Any) -> None:

@@ -31,7 +31,7 @@ def sync_command(study: str | None, as_json: bool, folder: Path, tracking_uri: s
 
     MLflow's runs are compared with the trials: what is missing there is written again.
     """
-    from ..study import owing
+    from ..study import folder_option, owing
 
     with only_json(as_json) as out:
         names = owing(folder) if study is None else [which_study(folder, study)]
@@ -45,7 +45,10 @@ def sync_command(study: str | None, as_json: bool, folder: Path, tracking_uri: s
         if as_json:
             out(json.dumps({"studies": told}))
         elif not names:
-            out("Nothing is owed to MLflow.")
+            out(
+                "Nothing is owed to MLflow. To write again what it has lost: hpsearch sync STUDY"
+                + folder_option(folder)
+            )
     if failed:
         raise click.exceptions.Exit(BAD_INPUT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["counted", "duration_text", "short_labels"]
+__all__ = ["counted", "duration_text", "memory_text", "short_labels"]
 
 
 def duration_text(seconds: float) -> str:
@@ -15,6 +15,11 @@ def duration_text(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory_text(size: int) -> str:
+    """Bytes as people say them, in powers of 1000: ``500 MB``, ``1.5 GB``."""
+    return f"{size / 1e9:g} GB" if size >= 1e9 else f"{size / 1e6:g} MB"
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from .models import fetch_model, log_model
 from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
 from .registry import Champion, Registered, champion, registered_name
-from .tracking import check, tracking_uri, ui_command, ui_line
+from .tracking import check, missing_file, tracking_uri, ui_command, ui_line
 
 __all__ = [
     "Champion",
@@ -26,6 +26,7 @@ __all__ = [
     "check",
     "fetch_model",
     "log_model",
+    "missing_file",
     "read_space",
     "read_study",
     "read_trials",

@@ -72,6 +72,7 @@ class Settings(TypedDict, total=False):
         description: the description of the space.
         versions: ``{"python": "3.11.9", "keras": ...}``.
         test: the metrics of trial number `tested` on the test data; see `test_of`.
+        logged: [number, attempt] of the trials whose models MLflow has got.
         state: how the study ended, in a word such as ``"interrupted"``; without it "finished".
     """
 
@@ -93,6 +94,7 @@ class Settings(TypedDict, total=False):
     versions: dict[str, str]
     test: dict[str, float]
     tested: int
+    logged: list[list[int]]
     state: str
 
 

@@ -308,13 +308,22 @@ class Projection:
         self._runs = found if self._doubt else self._runs | found
         again = self._put_right(there)
         if self._doubt:
-            again |= {
-                (trial.number, trial.attempt)
-                for trial in self._store.trials()
-                if trial.ended is not None and trial.status is not Status.REJECTED
-            }.difference(found)
+            again |= self._missing(found)
         self._store.queue_again(again)
         self._sure, self._doubt = True, False
+
+    def _missing(self, found: dict[Pair, str]) -> set[Pair]:
+        """The trials that MLflow has lost, whose models it is owed again as well."""
+        missing = {
+            (trial.number, trial.attempt)
+            for trial in self._store.trials()
+            if trial.ended is not None and trial.status is not Status.REJECTED
+        }.difference(found)
+        logged = self._settings.get("logged", [])
+        left = [pair for pair in logged if (pair[0], pair[1]) not in missing]
+        if left != logged:
+            self._store.update(logged=left)
+        return missing
 
     def _unsure_since(self) -> float:
         """When the first trial began whose run may be there unknown, in milliseconds since 1970.

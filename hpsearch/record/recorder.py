@@ -14,6 +14,7 @@ from ..errors import HpsearchError
 from ..store import PARENT, Parcel, Store
 from ..trial import Report, Status
 from .projection import Epochs, Projection
+from .runs import Pair
 from .tracking import PATIENT, connect, explained, first_line
 
 __all__ = ["Recorder"]
@@ -33,6 +34,9 @@ class Recorder:
             visit and rejected ones none.
         curves: seconds between the points of a running trial's curves.
         offline: leave MLflow alone; everything stays owed.
+
+    Attributes:
+        told: the attempts at trials whose ends MLflow was told.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Recorder:
         self._offline = offline
         self._projection: Projection | None = None
         self._trouble: str | None = None
+        self.told: set[Pair] = set()
         self._reports: dict[tuple[int, int], Epochs] = {}
         self._seen: dict[
             tuple[int, int], float
@@ -187,6 +192,7 @@ class Recorder:
             with self._guard:
                 reports = dict(self._reports.get(pair, {}))
             projection.end(parcel, trial, reports)
+            self.told.add(pair)
             self._seen.pop(pair, None)
             with self._guard:
                 self._reports.pop(pair, None)

@@ -81,7 +81,7 @@ def open_study(wanted: Wanted) -> Opened:
     make_folder(options.folder)
     check_new(options)
     if options.from_mlflow is not None:
-        return _rebuilt(root, wanted)
+        return _rebuilt(wanted)
     if options.study is None or check_name(options.study) not in studies(root):
         return _begin(root, wanted)
     return _opened(Store.open(root, options.study, write=True), wanted)
@@ -128,7 +128,7 @@ def _begin(root: Path, wanted: Wanted) -> Opened:
     return Opened(store, options, problem.engine(settings["seed"]), algorithm, uri)
 
 
-def _rebuilt(root: Path, wanted: Wanted) -> Opened:
+def _rebuilt(wanted: Wanted) -> Opened:
     """Go on with a study that only MLflow has, once it is known to have searched the same."""
     from ..record import read_study, tracking_uri
 
@@ -136,7 +136,7 @@ def _rebuilt(root: Path, wanted: Wanted) -> Opened:
     assert options.from_mlflow is not None
     recorded = read_study(tracking_uri(options.tracking_uri, options.folder), options.from_mlflow)
     _check_same(recorded.name, recorded.settings, problem, options, watcher)
-    store = rebuild(root, recorded, problem, options, watcher, _source_of(problem))
+    store = rebuild(recorded, problem, options, watcher, _source_of(problem))
     return _opened(store, wanted)
 
 

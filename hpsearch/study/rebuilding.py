@@ -14,32 +14,53 @@ from .kept import best_first
 from .loop import model_file
 from .options import Options
 from .problem import Problem
-from .watch import Watcher
+from .watch import Watcher, folder_option
 
 __all__ = ["free_name", "rebuild"]
 
 
-def free_name(root: Path, wanted: str) -> str:
-    """The name of a study to rebuild, if there is none of that name yet.
+def free_name(folder: Path, wanted: str, id: str) -> str:
+    """The name of a study to rebuild, if neither it nor another of that name is there yet.
+
+    Two of one study would write to the same runs of MLflow.
+
+    Args:
+        folder: with the studies.
+        id: the study's.
 
     Raises:
-        StudyError: there is one, or it is not a name.
+        StudyError: one of them is there, or `wanted` is not a name.
     """
-    if check_name(wanted) in studies(root):
+    root, wanted = folder / "studies", check_name(wanted)
+    there = studies(root)
+    for name in there:
+        if _id_of(root, name) == id:
+            raise StudyError(
+                f"This study is here already, as {name!r}. Go on with it: "
+                f"hpsearch resume {name}{folder_option(folder)}"
+            )
+    if wanted in there:
         raise StudyError(
-            f"A study is rebuilt where there is none of its name, and {wanted!r} is in {root}. Go "
-            f"on with that one: `hpsearch resume {wanted}`; or give another name with --study."
+            f"Another study here is called {wanted!r}. Give this one another name: "
+            f"--study {wanted}-again"
         )
     return wanted
 
 
+def _id_of(root: Path, name: str) -> str | None:
+    try:
+        with Store.open(root, name, write=False) as store:
+            return store.id
+    except StudyError:  # damaged: whoever asks for it by name is told
+        return None
+
+
 def rebuild(
-    root: Path, recorded: Any, problem: Problem, options: Options, watcher: Watcher, source: Any
+    recorded: Any, problem: Problem, options: Options, watcher: Watcher, source: Any
 ) -> Store:
     """Make the study of `recorded` anew: history, seed and settings from MLflow, code from here.
 
     Args:
-        root: the folder of studies.
         recorded: see `hpsearch.record.Recorded`; already found to have searched `problem`.
         source: the settings that tell where the space's file is here, and its text.
 
@@ -49,7 +70,7 @@ def rebuild(
     """
     from .. import record
 
-    name = free_name(root, options.study or recorded.name)
+    name = free_name(options.folder, options.study or recorded.name, recorded.id)
     uri = record.tracking_uri(options.tracking_uri, options.folder)
     trials, runs = record.read_trials(uri, recorded)
     _say_what_is_missing(trials, recorded, watcher)
@@ -62,6 +83,7 @@ def rebuild(
     named = [_renamed(trial, name) for trial in trials]
     known = {(trial.number, trial.attempt) for trial in trials} | {PARENT}
     runs = {pair: run for pair, run in runs.items() if pair in known}
+    root = options.folder / "studies"
     store = Store.rebuild(root, name, settings, id=recorded.id, trials=named, runs=runs)
     try:
         _fetch_models(store, uri, settings.get("keep_models", 1), watcher)

@@ -42,17 +42,25 @@ class Delivered:
 def owing(folder: Path) -> list[str]:
     """The studies in `folder` that owe something to MLflow, the one that was last run first.
 
-    One whose driver was killed is among them, and so is one that runs.
+    One whose driver was killed is among them, one that runs, and one whose MLflow database is gone.
     """
     found = []
     for name in studies(folder / "studies"):
         try:
             with Store.open(folder / "studies", name, write=False) as store:
-                if store.owing() or not _ended(store) or kept.owed(store):
+                if store.owing() or not _ended(store) or kept.owed(store) or _lost(store, folder):
                     found.append(name)
         except StudyError:
             continue  # damaged: whoever asks for it by name is told
     return found
+
+
+def _lost(store: Store, folder: Path) -> bool:
+    """Whether MLflow's store was a file that is not there any more."""
+    from .. import record
+
+    uri = record.tracking_uri(store.settings.get("tracking_uri"), folder)
+    return record.missing_file(uri) is not None
 
 
 def sync(
@@ -79,16 +87,14 @@ def sync(
         if tracking_uri is not None:
             store.update(tracking_uri=uri if without_passwords(uri) == uri else None)
         finish = _close(store)
-        before = _ends(store)
         recorder = record.Recorder(store, uri, hold=0.0)
         try:
             models, trouble = _deliver(store, recorder, uri, finish, prepare)
         finally:
             recorder.close()
-        left = _ends(store)
         return Delivered(
             name,
-            len(before - left),
+            len(recorder.told - _ends(store)),
             models,
             store.owing() + len(kept.owed(store)),
             without_passwords(uri),
