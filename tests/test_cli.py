@@ -26,6 +26,7 @@ from hpsearch.cli import main
 from hpsearch.cli.main import COMMANDS
 from hpsearch.space import load
 from hpsearch.store import Store
+from hpsearch.trial import Status, Trial
 
 TINY = """
 '''Two classes of points, told apart by a line.'''
@@ -275,6 +276,82 @@ def test_list_shows_each_study_with_its_best(studied: Callable[..., Ended]) -> N
     assert "tiny-1" in ended.out and "maximize val_accuracy" in ended.out
     rows = json.loads(studied("list", "--json").out)
     assert rows[0]["study"] == "tiny-1" and rows[0]["trials"] == 4
+    assert rows[0]["state"] == "finished" and "finished" in ended.out
+
+
+def test_a_study_whose_driver_was_killed_is_told_from_one_that_runs(
+    studied: Callable[..., Ended],
+) -> None:
+    """Neither has ended; the trial that the one that was killed left behind runs no more."""
+    root = Path("mlruns/studies")
+    with Store.open(root, "tiny-1", write=True) as driver:
+        driver.start(Trial(4, driver.trial(0).point, 1, time.time()))
+        driver.update(state="running")
+        assert json.loads(studied("list", "--json").out)[0]["state"] == "running"
+        assert re.search(r"^ *4 +none +running", studied("show").out, re.MULTILINE)
+    (row,) = json.loads(studied("list", "--json").out)
+    assert (row["state"], row["trials"]) == ("killed", 4)
+    assert ", killed\n" in studied("show").out
+    assert re.search(r"^ *4 +none +cancelled", studied("show").out, re.MULTILINE)
+    assert "cancelled" in studied("show", "tiny-1", "4").out
+    with Store.open(root, "tiny-1", write=False) as store:
+        assert store.trial(4).status is Status.RUNNING, "reading changes nothing"
+
+
+def test_limits_are_announced_kept_and_taken_off(
+    hpsearch: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = ("--trial-timeout", "2m", "--trial-memory", "3GB", "--no-check", "-w", "1")
+    begun = hpsearch("run", "tiny.py", "-n", "1", "--timeout", "1h", "--study", "s", *limits)
+    assert begun.code == 0, begun.err
+    assert ", each trial at most 2 min 00 s and 3 GB.\n" in begun.err
+    monkeypatch.delenv("HPSEARCH_WORKERS")
+    again = hpsearch("resume", "s", "-n", "2", "--trial-memory", "none", "--timeout", "none")
+    assert again.code == 0, again.err
+    assert ", each trial at most 2 min 00 s.\n" in again.err
+    assert "2 trials, 1 of them now, in " in again.out
+    with Store.open(Path("mlruns/studies"), "s", write=False) as store:
+        assert store.settings["trial_memory"] is None
+        assert store.settings["budget"]["timeout"] is None
+        workers = [trial.outcome.facts["worker"] for trial in store.trials()]
+    assert workers == [0, 0]
+    log = Path("mlruns/studies/s/logs/worker-0.log")
+    assert f"printed in  {log}" in hpsearch("show", "s", "1").out
+    assert re.findall(r"^--- (.*) ---$", log.read_text(), re.MULTILINE) == ["trial 0", "trial 1"]
+
+
+def test_resume_says_that_what_is_not_given_is_as_recorded(
+    hpsearch: Callable[..., Ended],
+) -> None:
+    defaults = re.findall(r"\[default:\s+([^\]]*)\]", hpsearch("resume", "--help").out)
+    assert {" ".join(text.split()) for text in defaults} == {"as recorded", "mlruns", "as before"}
+    assert "[default: auto]" in hpsearch("run", "--help").out
+
+
+def test_a_space_file_that_was_moved_is_said_to_be_and_the_way_on_works(
+    studied: Callable[..., Ended],
+) -> None:
+    Path("tiny.py").rename("moved.py")
+    ended = studied("resume", "-n", "5")
+    assert ended.code == 2
+    way = "hpsearch run FILE --study tiny-1 --resume"
+    assert "tiny.py, which is not there any more. If it was moved" in ended.err
+    assert way in ended.err
+    words = way.replace("FILE", "moved.py").split()[1:]
+    ended = studied(*words, "-n", "5", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["trials"]["total"] == 5
+
+
+def test_a_folder_that_may_only_be_read_is_read_and_not_searched_in(
+    studied: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write anywhere, so what the system is asked is answered for it.
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: mode != os.W_OK)
+    ended = studied("run", "tiny.py")
+    assert ended.code == 2
+    assert "mlruns cannot be written. Change its permissions, or give another" in ended.err
+    assert "tiny-1" in studied("list").out
 
 
 def test_show_tells_a_study_and_a_trial(studied: Callable[..., Ended]) -> None:

@@ -183,7 +183,9 @@ def test_another_study_of_that_name_is_not_overwritten(study_folder: Path) -> No
     uri, run_id = f"sqlite:///{study_folder}/mlruns/mlflow.db", parent_of(Path("mlruns"))
     there: dict[str, Any] = {"folder": "there", "tracking_uri": uri}
     found(max_trials=1, seed=4, **there)
-    with pytest.raises(StudyError, match=r"Another study here is called 'here'.*--study here-again"):
+    with pytest.raises(
+        StudyError, match=r"Another study here is called 'here'.*--study here-again"
+    ):
         found(from_mlflow=run_id, **there)
     found(from_mlflow=run_id, max_trials=3, **(there | {"study": "here-again"}))
     assert told(stored(Path("there"), "here-again")[1]) == told(stored(Path("mlruns"))[1])

@@ -106,6 +106,19 @@ def test_the_picture_shows_the_best_against_the_baseline_what_runs_and_what_is_l
     assert "trial 4" not in until(drawn, "4/20 trials")
 
 
+def test_a_loop_that_runs_longer_than_planned_is_shown_without_a_plan(
+    screen: tuple[Progress, io.StringIO],
+) -> None:
+    study, (progress, drawn) = Study(), screen
+    progress.begun(study)
+    progress.started(study.start(0))
+    progress.ended(study.end(0, 0.5))
+    progress.started(study.start(1))
+    progress.reported(study.trials[1], report(1, epoch=99))
+    lines = until(drawn, "trial 1: epoch 99.5  loss 0.25")
+    assert "about 18 min 00 s left" in lines, "it counts as one trial, not as ten"
+
+
 def test_an_end_is_a_line_that_stays(screen: tuple[Progress, io.StringIO]) -> None:
     study, (progress, drawn) = Study(total=None), screen
     progress.begun(study)

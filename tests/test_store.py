@@ -277,6 +277,37 @@ def test_a_closed_study_can_be_read_and_its_lock_is_free(store: Store) -> None:
     reopened(store).close()
 
 
+def test_readers_know_whether_a_study_is_run(store: Store) -> None:
+    root = store.folder.parent
+    assert store.is_run()
+    with Store.open(root, store.name, write=False) as reader:
+        assert reader.is_run()
+        store.close()
+        assert not reader.is_run()
+        with reopened(store):  # having asked takes no lock
+            assert reader.is_run()
+        (store.folder / "lock").unlink()
+        assert not reader.is_run()
+
+
+def test_a_study_that_may_only_be_read_is_read_without_a_trace(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.start(trial(0))
+    store.close()
+    # Root may write anywhere, so what the system is asked is answered for it.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    before = sorted(file.name for file in store.folder.iterdir())
+    with Store.open(store.folder.parent, store.name, write=False) as reader:
+        assert [each.number for each in reader.trials()] == [0]
+        assert sorted(file.name for file in store.folder.iterdir()) == before
+    again = reopened(store)  # its driver has not written back all that it wrote
+    again.start(trial(1))
+    with Store.open(store.folder.parent, store.name, write=False) as reader:
+        assert [each.number for each in reader.trials()] == [0, 1]
+    again.close()
+
+
 def test_two_threads_write_without_losing_anything(store: Store) -> None:
     def deliver() -> None:
         for _ in range(200):

@@ -20,6 +20,7 @@ from hpsearch import choice, integer, loguniform, uniform
 from hpsearch.errors import PointError, SearchStopped, SpaceError, StudyError
 from hpsearch.store import Store, studies
 from hpsearch.study import options_from, read_points, seconds_of
+from hpsearch.study.written import bytes_of
 from hpsearch.trial import Status
 
 WORDS = {"x": uniform(-5, 5), "m": choice({"a": {"u": uniform(0, 1)}, "b": {"n": integer(1, 9)}})}
@@ -519,6 +520,34 @@ def test_durations_are_seconds_or_have_a_unit(text: str, seconds: float) -> None
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(StudyError, match="A duration is seconds or 90s, 30m, 2h, 1d, got"):
         seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("500MB", 5e8),
+        ("500m", 5e8),
+        ("1.5G", 1.5e9),
+        ("2GiB", 2**31),
+        ("1 TB", 1e12),
+        ("1ti", 2**40),
+    ],
+)
+def test_amounts_of_memory_have_a_unit(text: str, size: float) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "5", "GB", "-3GB", "2 cups", "9999TB", "1e3GB", "nan GB"])
+def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(StudyError, match="An amount of memory is 500MB, 2GB or 2GiB, got"):
+        bytes_of(text)
+
+
+def test_too_little_memory_is_refused_in_its_unit() -> None:
+    with pytest.raises(StudyError, match=r"at least 100MB, .* got 50MB\. Write 1GB"):
+        options_from({"workers": 1, "trial_memory": "50MB"})
+    with pytest.raises(StudyError, match=r"trial_memory is '2GB', or bytes, got 1\.5"):
+        options_from({"workers": 1, "trial_memory": 1.5})
 
 
 def test_points_are_read_from_json_and_from_files(tmp_path: Path) -> None:

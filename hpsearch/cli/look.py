@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,34 @@ FOLDER = PLACE[0]
 
 
 def read(folder: Path, name: str | None) -> tuple[str, dict[str, Any], list[Any], dict[Any, str]]:
-    """A study's name, settings, latest attempts and MLflow runs."""
+    """A study's name, settings, latest attempts and MLflow runs.
+
+    The state in the settings is ``"killed"`` where its driver is gone without having said so; what
+    that left running is cancelled, as the next driver will record.
+    """
     from ..store import Store
     from ..study import latest
 
     found = which_study(folder, name)
     with Store.open(folder / "studies", found, write=False) as store:
+        is_run = store.is_run()  # first: what it has not ended by now may end meanwhile
         trials = list(latest(store.trials()).values())
-        return found, store.settings, trials, store.run_ids()
+        settings, runs = store.settings, store.run_ids()
+    settings["state"] = "running" if is_run else settings.get("state", "running")
+    if settings["state"] == "running" and not is_run:
+        settings["state"] = "killed"
+        trials = [_cut_off(found, trial) for trial in trials]
+    return found, settings, trials, runs
+
+
+def _cut_off(study: str, trial: Any) -> Any:
+    from ..trial import Key, Outcome, Status
+
+    if trial.status is not Status.RUNNING:
+        return trial
+    key = Key(study, trial.number, trial.attempt)
+    text = "the driver ended before this trial did"
+    return dataclasses.replace(trial, outcome=Outcome(key, Status.CANCELLED, error=text))
 
 
 @click.command("list", epilog="\b\nExamples:\n  hpsearch list\n  hpsearch list --json")
@@ -35,11 +56,12 @@ def read(folder: Path, name: str | None) -> tuple[str, dict[str, Any], list[Any]
 def list_command(folder: Path, as_json: bool) -> None:
     """List the studies, the latest first."""
     from ..store import studies
-    from ..study import best_of, value_text
+    from ..study import best_of, counts_of, value_text
     from .tables import print_table, when
 
     rows: list[dict[str, Any]] = []
-    for name in studies(folder / "studies"):
+    names = studies(folder / "studies")
+    for name in names:
         try:
             _, settings, trials, _ = read(folder, name)
         except StudyError as error:  # the others are none the worse for it
@@ -51,22 +73,26 @@ def list_command(folder: Path, as_json: bool) -> None:
                 "study": name,
                 "space": settings["space"],
                 "objective": f"{settings['direction']} {settings['metric']}",
+                "state": settings["state"],
                 "best": None if best is None else best.value,
-                "trials": len(trials),
+                "trials": counts_of(trials)["total"],
                 "begun": min((trial.started for trial in trials), default=None),
             }
         )
     if as_json:
         click.echo(json.dumps(rows))
-    elif not rows:
+    elif not names:
         click.echo(f"There is no study in {folder.absolute()}. Start one:")
         click.echo("  hpsearch run digits_mlp --max-trials 20")
     else:
         cells = [
-            [r["trials"], value_text(r["best"]), r["study"], r["objective"], when(r["begun"])]
+            [
+                *(r["trials"], value_text(r["best"]), r["study"], r["state"]),
+                *(r["objective"], when(r["begun"])),
+            ]
             for r in rows
         ]
-        print_table(["trials", "best", "study", "objective", "begun"], cells, right=2)
+        print_table(["trials", "best", "study", "state", "objective", "begun"], cells, right=2)
 
 
 @click.command(
@@ -101,7 +127,7 @@ def show_command(
     if as_json:
         click.echo(to_json(found[0]))
     else:
-        _show_trial(name, found[0], runs.get((number, found[0].attempt)))
+        _show_trial(name, found[0], runs.get((number, found[0].attempt)), folder)
 
 
 def _show_study(
@@ -115,7 +141,8 @@ def _show_study(
     best = best_of(trials, maximize=maximize)
     click.echo(
         f"Study {name}: {settings['direction']} {settings['metric']}, space {settings['space']} "
-        f"({settings['fingerprint']}), {settings['algo']}, seed {settings['seed']}"
+        f"({settings['fingerprint']}), {settings['algo']}, seed {settings['seed']}, "
+        f"{settings['state']}"
     )
     if best is not None:
         click.echo(f"Best: {value_text(best.value)} in trial {best.number}")
@@ -134,7 +161,7 @@ def _show_study(
         click.echo(f"… and {len(trials) - len(shown)} more: {again}")
 
 
-def _show_trial(name: str, trial: Any, run_id: str | None) -> None:
+def _show_trial(name: str, trial: Any, run_id: str | None, folder: Path) -> None:
     from ..study import value_text
     from .tables import point_lines, when
 
@@ -149,6 +176,9 @@ def _show_trial(name: str, trial: Any, run_id: str | None) -> None:
     }
     if trial.outcome is not None:
         rows |= {"weights": trial.outcome.params, "kept epoch": trial.outcome.epoch}
+        worker = trial.outcome.facts.get("worker")
+        if worker is not None:
+            rows["printed in"] = folder / "studies" / name / "logs" / f"worker-{worker}.log"
     for key, value in rows.items():
         click.echo(f"  {key:<11} {'' if value is None else value}")
     for line in point_lines(trial.point):

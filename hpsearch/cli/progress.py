@@ -170,7 +170,7 @@ class Progress:
         text = f"{duration_text(spent)} spent"
         if seen.total is None or seen.seconds is None:
             return text
-        under_way = sum((r.epoch + r.fraction) / r.epochs for r in reports.values())
+        under_way = sum(min(1.0, (r.epoch + r.fraction) / r.epochs) for r in reports.values())
         beside = max(1, len(seen.running))
         to_do = max(0.0, seen.total - seen.counts["total"] - under_way)
         left = to_do * seen.seconds / beside
@@ -188,7 +188,9 @@ class Progress:
 def _position(report: Report, metric: str) -> str:
     numbers = {k: v for k, v in report.metrics.items() if k in ("loss", metric)}
     shown = ", ".join(f"{name} {value_text(value)}" for name, value in numbers.items())
-    return f"epoch {report.epoch + report.fraction:.1f}/{report.epochs}  {shown}"
+    done = report.epoch + report.fraction
+    # A loop of one's own may run more epochs than Fit says.
+    return f"epoch {done:.1f}{f'/{report.epochs}' if done <= report.epochs else ''}  {shown}"
 
 
 def _brief(value: Any) -> str:

@@ -24,9 +24,10 @@ WIDTH_OF_A_PIPE = 160  # columns; a file has no width of its own
 def print_result(session: Any, result: Result) -> None:
     """The end of a search: the best, the baselines, the test score, and where to go on."""
     counts = result.counts
+    now = f", {counts['total'] - session.before} of them now," if session.before else ""
     click.echo(
-        f"\n{counted(counts['total'], 'trial')} in {duration_text(result.seconds)}: {counts['finished']} "
-        f"finished, {counts['failed']} failed. Stopped: {result.ended_by}."
+        f"\n{counted(counts['total'], 'trial')}{now} in {duration_text(result.seconds)}: "
+        f"{counts['finished']} finished, {counts['failed']} failed. Stopped: {result.ended_by}."
     )
     best = result.best
     if best is None:

@@ -25,7 +25,7 @@ from .server import (
     start_server,
     unmentioned_main,
 )
-from .worker import Setup, pack, serve, unpack
+from .worker import Setup, headline, pack, serve, unpack
 
 __all__ = ["METHODS", "WorkerProcess", "start_server"]
 
@@ -153,6 +153,8 @@ class WorkerProcess:
                 text = file.read().decode(errors="replace")
         except OSError:
             return ""
+        if self.task is not None:
+            text = text.removeprefix(f"{headline(self.task)}\n")
         before, crash, dump = text.partition(CRASH)
         if crash:
             what, _, rest = dump.partition("\n")

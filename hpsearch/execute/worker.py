@@ -22,9 +22,9 @@ from typing import Any, final
 
 import psutil
 
-from ..trial import Engine, Key, Outcome, Report, Status, from_json, task_of, to_json
+from ..trial import Engine, Key, Outcome, Report, Status, Task, from_json, task_of, to_json
 
-__all__ = ["Setup", "pack", "serve", "unpack"]
+__all__ = ["Setup", "headline", "pack", "serve", "unpack"]
 
 LARGEST = 16_000_000  # bytes of a message; what a trial tells is small
 DAMAGED = re.compile(
@@ -52,6 +52,11 @@ class Setup:
     log: Path
     trials: int
     growth: int
+
+
+def headline(task: Task) -> str:
+    """The line of a log after which comes what a task prints."""
+    return f"--- {', '.join(str(job.key) for job in task.jobs)} ---"
 
 
 def pack(kind: str, content: Any) -> bytes:
@@ -120,6 +125,7 @@ class _Served:
         self._send("ready", {"pid": os.getpid()})
         while True:
             task = task_of(unpack(self._inbox.get())[1])
+            sys.stdout.write(f"{headline(task)}\n")  # line buffered
             engine.prepare(task)
             self._send("begun", None)
             outcomes = engine.run(task, self._report)

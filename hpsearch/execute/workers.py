@@ -34,8 +34,9 @@ class Workers:
     """Runs each task in one of several worker processes.
 
     A worker serves many tasks. It is replaced when it dies, when a limit of its trial is passed,
-    and when it asks for it (see `worker.Setup`). What a worker prints is in a log of its own. All
-    workers have the environment that the driver had when they were made.
+    and when it asks for it (see `worker.Setup`). What a worker prints is in a log of its own, whose
+    number each outcome has as the fact ``worker``. All workers have the environment that the driver
+    had when they were made.
 
     A limit of memory is for what the processes of a trial hold beyond what earlier trials have
     left in their worker, so that each has the room that it would have in a new one. Where they
@@ -124,6 +125,7 @@ class Workers:
                     deliver(report_of(content))
                 case "outcome":
                     worker.left.discard(Key(**content["key"]))
+                    content["facts"]["worker"] = worker.number
                     deliver(outcome_of(content))
                     news = True
                 case "begun":
@@ -281,8 +283,9 @@ def _ends(worker: WorkerProcess, status: Status, error: str) -> list[Outcome]:
     seconds = time.monotonic() - (worker.begun or worker.submitted)
     words: Any = worker.last_words() or None
     left, worker.left = worker.left, set()  # each is told once
+    facts = {"worker": worker.number}
     return [
-        Outcome(job.key, status, error=error, traceback=words, seconds=seconds)
+        Outcome(job.key, status, error=error, traceback=words, seconds=seconds, facts=facts)
         for job in worker.task.jobs
         if job.key in left
     ]

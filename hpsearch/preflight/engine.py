@@ -40,7 +40,7 @@ class LookEngine:
         except HpsearchError as error:
             facts = {"kind": type(error).__name__, "hopeless": self._looks.hopeless}
             return Outcome(job.key, Status.FAILED, error=str(error), facts=facts)
-        return Outcome(job.key, Status.OK, facts=seen)
+        return Outcome(job.key, Status.OK, facts={"look": seen})
 
 
 def look_of(outcome: Outcome) -> Look:
@@ -50,12 +50,10 @@ def look_of(outcome: Outcome) -> Look:
         BuildError, DataError: what was wrong.
     """
     if outcome.status is Status.OK:
-        return _read(outcome.facts)
+        return _read(outcome.facts["look"])
     raise KINDS.get(outcome.facts.get("kind", ""), BuildError)(outcome.error)
 
 
-def _read(facts: Mapping[str, Any]) -> Look:
+def _read(seen: Mapping[str, Any]) -> Look:
     """JSON has no tuples."""
-    return Look(
-        **{**facts, "metrics": tuple(facts["metrics"]), "warnings": tuple(facts["warnings"])}
-    )
+    return Look(**{**seen, "metrics": tuple(seen["metrics"]), "warnings": tuple(seen["warnings"])})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shlex
 import sys
 import threading
@@ -32,6 +33,7 @@ __all__ = [
     "ui_line",
 ]
 
+ORNAMENT = r"\(raised as a result of Query-invoked autoflush;[^)]*\)\s*"  # SQLAlchemy's
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": 5,  # seconds; MLflow's own is 120
@@ -248,7 +250,7 @@ def first_line(error: Exception) -> str:
     """What went wrong in one line of at most 300 characters."""
     if _unanswered(error):
         return "the server does not answer"
-    text = str(error).strip().split("\n", 1)[0][:300].rstrip(".")
+    text = re.sub(ORNAMENT, "", str(error)).strip().split("\n", 1)[0][:300].rstrip(".")
     return without_passwords(f"{type(error).__name__}: {text}")
 
 

@@ -8,6 +8,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = ["Database"]
 APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
 VERSION = 2
 WAIT = 10.0  # seconds to wait for another connection's write
+TRIES, MOMENT = 3, 0.02  # seconds: a reader asks whether the lock is taken
 SCHEMA = """
 CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE trials (
@@ -114,9 +116,8 @@ class Database:
                 f"A study is used until it is closed, and {self._name!r} is closed. Open it again."
             )
         if connection is None:
-            mode = "rw" if self._write else "ro"
             connection = sqlite3.connect(
-                f"{self.file.absolute().as_uri()}?mode={mode}",
+                f"{self.file.absolute().as_uri()}?{self._mode()}",
                 uri=True,
                 timeout=WAIT,
                 isolation_level=None,  # transactions are written out, below
@@ -127,6 +128,15 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
             self._local.connection = connection
         return connection
+
+    def _mode(self) -> str:
+        """How SQLite opens the file. Even to read it makes files beside it, where it may."""
+        if self._write:
+            return "mode=rw"
+        journal = self.file.with_name(f"{self.file.name}-wal")
+        if os.access(self._folder, os.W_OK) or journal.exists():
+            return "mode=ro"
+        return "mode=ro&immutable=1"  # as nobody can write to it
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -227,15 +237,27 @@ class Database:
     def _take_lock(self) -> None:
         """Hold the study until this process ends, however it ends."""
         self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        for _ in range(TRIES):
+            if _flock(self._lock, fcntl.LOCK_EX):
+                return
+            time.sleep(MOMENT)
+        raise StudyBusy(
+            f"One process at a time runs a study, and another one is running {self._name!r}. "
+            f"Wait for it or stop it; `hpsearch show {self._name}` works meanwhile."
+        )
+
+    def is_run(self) -> bool:
+        """Whether a process, this one or another, has the study open for writing."""
+        if self._lock is not None:
+            return True
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise StudyBusy(
-                f"One process at a time runs a study, and another one is running {self._name!r}. "
-                f"Wait for it or stop it; `hpsearch show {self._name}` works meanwhile."
-            ) from error
+            lock = os.open(self._folder / "lock", os.O_RDONLY)
+        except OSError:  # it may be deleted
+            return False
+        try:
+            return not _flock(lock, fcntl.LOCK_SH)
+        finally:
+            os.close(lock)
 
     def _remembered(self) -> int:
         """What `remember` wrote last, 0 if nothing."""
@@ -305,6 +327,17 @@ class Database:
                 f"or delete {self._folder / 'lock'} to go on without the others."
             )
         self.ended = ended
+
+
+def _flock(lock: int, how: int) -> bool:
+    """Take a lock, if nobody has it."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True
 
 
 def _sync(folder: Path) -> None:

@@ -335,6 +335,10 @@ class Store:
         with self._database.transaction() as connection:
             connection.execute("REPLACE INTO runs VALUES (?, ?, ?)", (number, attempt, run_id))
 
+    def is_run(self) -> bool:
+        """Whether a process, this one or another, has the study open for writing."""
+        return self._database.is_run()
+
     def close(self) -> None:
         """Close every connection and let go of the lock. May be called twice."""
         self._database.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .api import Asked, Study, search
-from .budget import best_of, latest
+from .budget import best_of, counts_of, latest
 from .kept import kept_file, restore_model
 from .looking import looks_at
 from .loop import model_file
@@ -34,6 +34,7 @@ __all__ = [
     "Watcher",
     "best_of",
     "check_new",
+    "counts_of",
     "folder_option",
     "free_name",
     "kept_file",

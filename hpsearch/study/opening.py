@@ -107,7 +107,7 @@ def make_folder(folder: Path) -> None:
     """Make the folder for studies.
 
     Raises:
-        StudyError: if it cannot be made.
+        StudyError: if it cannot be made, or not be written.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,6 +116,11 @@ def make_folder(folder: Path) -> None:
             f"Studies are kept in a folder, and {folder} cannot be made: {error.strerror}. "
             "Give another with --folder."
         ) from None
+    if not os.access(folder, os.W_OK):
+        raise StudyError(
+            f"Studies are kept in a folder, and {folder} cannot be written. Change its "
+            "permissions, or give another with --folder."
+        )
 
 
 def _begin(root: Path, wanted: Wanted) -> Opened:

@@ -108,7 +108,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value > 0):
                 raise StudyError(f"{name} needs seconds above 0, got {value!r}.")
-        _check_count("trial_memory", self.trial_memory, LEAST_MEMORY)
+        _check_memory(self.trial_memory)
         _check_in_process(self)
         if self.target is not None and not _is_number(self.target):
             raise StudyError(f"target needs a finite number, got {self.target!r}.")
@@ -193,6 +193,18 @@ def _check_count(name: str, value: Any, least: int) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
         raise StudyError(f"{name} needs a whole number from {least}, got {shortened(value)}.")
+
+
+def _check_memory(value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+        raise StudyError(f"trial_memory is '2GB', or bytes, got {shortened(value)}.")
+    if value < LEAST_MEMORY:
+        raise StudyError(
+            f"trial_memory needs at least {LEAST_MEMORY // 10**6}MB, as Python with Keras holds "
+            f"more, got {value / 1e6:g}MB. Write 1GB for small models."
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -11,7 +11,7 @@ from ..errors import StudyError
 from ..execute import Inline
 from ..trial import Executor, Outcome, Status, Task, Trial
 from . import kept
-from .budget import best_of, latest
+from .budget import best_of, counts_of, latest
 from .interrupts import held_back
 from .loop import Driver, model_file
 from .opening import Wanted, open_study
@@ -39,6 +39,7 @@ class Session:
         plan: its workers, if they are settled already.
 
     Attributes:
+        before: how many trials it had.
         plan: the workers that run trials, None if they run in this process.
     """
 
@@ -62,6 +63,7 @@ class Session:
         self.store, self.engine, self.uri = opened.store, opened.engine, opened.uri
         self.options, self.algorithm = opened.options, opened.algorithm
         try:
+            self.before = counts_of(self.trials())["total"]
             self.seed = int(self.store.settings["seed"])
             self.recorder = Recorder(self.store, self.uri, offline=self.options.offline)
         except BaseException:

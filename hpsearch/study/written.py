@@ -16,7 +16,7 @@ __all__ = ["bytes_of", "read_points", "seconds_of", "shortened", "strict_json"]
 LARGEST_FILE = 10_000_000  # bytes of points to enqueue
 LONGEST_TIME = 1e9  # seconds: thirty years
 MOST_MEMORY = 1e15  # bytes
-MEMORY_UNITS = {"M": 1e6, "G": 1e9}
+MEMORY_UNITS = {"M": 1e6, "G": 1e9, "T": 1e12, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -34,15 +34,16 @@ def seconds_of(text: str) -> float:
 
 
 def bytes_of(text: str) -> int:
-    """Read an amount of memory: ``500MB``, ``2GB`` or ``1.5G``, in bytes (powers of 1000).
+    """Read an amount of memory in bytes: ``500MB``, ``2GB`` or ``1.5G``; ``2GiB`` is 2 · 1024³.
 
     Raises:
         StudyError: for anything else.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])B?\s*", text, re.IGNORECASE)
-    amount = float(found[1]) * MEMORY_UNITS[found[2].upper()] if found is not None else math.inf
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MGT]i?)B?\s*", text, re.IGNORECASE)
+    unit = "" if found is None else found[2].capitalize()
+    amount = float(found[1]) * MEMORY_UNITS[unit] if found is not None else math.inf
     if not amount <= MOST_MEMORY:
-        raise StudyError(f"An amount of memory is 500MB or 2GB, got {shortened(text)}.")
+        raise StudyError(f"An amount of memory is 500MB, 2GB or 2GiB, got {shortened(text)}.")
     return int(amount)
 
 

@@ -43,11 +43,17 @@ def import_keras(log: Path) -> None:
 
 @contextlib.contextmanager
 def standard_error_in(log: Path) -> Iterator[None]:
-    """Turn file descriptor 2 to a file; a process that is started meanwhile keeps it so."""
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Turn file descriptor 2 to a file; a process that is started meanwhile keeps it so.
+
+    Where that cannot be written, as in a study that is only read, what is said is lost.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
     os.dup2(file, 2)
     os.close(file)
     try:
