@@ -172,6 +172,23 @@ def test_a_ctrl_c_before_the_first_trial_leaves_a_study_and_says_how_to_go_on(
     assert state() == "interrupted"
 
 
+def test_a_script_is_told_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = []
+
+    def interrupted(values: Any) -> float:
+        calls.append(values)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return float(values["x"])
+
+    with pytest.raises(KeyboardInterrupt):
+        found(interrupted, progress=True)
+    way = "search(…, study='mine', resume=True)."
+    assert f"Interrupted: all 2 trials of study 'mine' are kept. Go on with them: {way}" in (
+        capsys.readouterr().err
+    )
+
+
 SPACE = """
 from pathlib import Path
 import numpy as np

@@ -1,13 +1,19 @@
 """The pages of the documentation run: every block, and every space in them is searched."""
 
 import csv
+import json
+import re
+import shutil
+import sys
 
 import numpy as np
 import pytest
 from documents import DOCS, blocks, code_of
 
 import hpsearch
+from hpsearch.cli import main
 from hpsearch.plain_keras import plain_keras
+from hpsearch.space import ready_spaces
 
 RECIPES = sorted((DOCS / "recipes").glob("*.md"))
 LONG = ("transfer-learning",)  # two backbones, two phases: half a minute
@@ -69,6 +75,26 @@ def test_a_recipe_is_searched_as_it_stands(page, folder):
     (result,) = run_page(page, folder)
     assert [trial.error for trial in result.trials] == [None, None]
     assert result.best is not None
+
+
+def test_the_line_for_the_weekend_begins_a_study_and_goes_on_with_it(
+    study_folder, monkeypatch, capfd
+):
+    page = (DOCS / "over-the-weekend.md").read_text()
+    (line,) = re.findall(r"^nohup hpsearch (.*?) > ", page, re.DOTALL | re.MULTILINE)
+    (unit,) = re.findall(r"^ExecStart=\S*/hpsearch (.*)$", page, re.MULTILINE)
+    words = line.replace("\\\n", "").split()
+    assert unit.split() == words
+    shutil.copy(ready_spaces()["xor"], "my_space.py")
+    monkeypatch.delenv("HPSEARCH_WORKERS", raising=False)
+    for total in ("2", "3"):
+        given = [total if word == "2000" else word for word in words]
+        monkeypatch.setattr(sys, "argv", ["hpsearch", *given, "--json", "--workers", "1"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        assert ended.value.code == 0, err
+        assert json.loads(out)["trials"]["total"] == int(total)
 
 
 def test_a_recipe_prints_as_a_script_with_its_functions(folder):

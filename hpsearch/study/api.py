@@ -55,7 +55,15 @@ def search(
             "Write search({'x': uniform(-1, 1)}, lambda values: values['x'] ** 2)."
         )
     with Session(problem, options_from(options), _watcher(progress), command=_command()) as session:
-        return session.run()
+        try:
+            return session.run()
+        except KeyboardInterrupt:
+            name, count = session.store.name, session.result().counts["total"]
+            session.note(
+                f"Interrupted: all {count} trials of study {name!r} are kept. Go on with them: "
+                f"search(…, study={name!r}, resume=True)."
+            )
+            raise
 
 
 @final

@@ -160,6 +160,10 @@ class Session:
         if not there or (kept.owed(self.store) and not interrupted):
             self._say_what_is_owed()
 
+    def note(self, text: str) -> None:
+        """Tell whoever watches."""
+        self._watcher.note(text)
+
     def _say_what_is_owed(self) -> None:
         trouble = (self.recorder.trouble or "it took too long").removeprefix("MLflow: ")
         why = (
