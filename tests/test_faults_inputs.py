@@ -152,7 +152,7 @@ def test_points_come_whole_and_a_line_each(tmp_path: Path) -> None:
         ({"seed": 2**63}, "seed needs a whole number from 0, got 9223372036854775808"),
         ({"study": "../x"}, "A study's name has 1 to 100 characters"),
         ({"timeout": "9" * 400}, "A duration is seconds or 90s, 30m, 2h, 1d, got '999"),
-        ({"trial_memory": "1" * 400 + "GB"}, "An amount of memory is 500MB or 2GB, got '111"),
+        ({"trial_memory": "1" * 400 + "GB"}, "An amount of memory is 500MB, 2GB or 2GiB, got '111"),
     ],
 )
 def test_options_out_of_every_range_are_refused(given: dict[str, object], message: str) -> None:

@@ -184,9 +184,8 @@ def test_a_script_is_told_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(KeyboardInterrupt):
         found(interrupted, progress=True)
     way = "search(…, study='mine', resume=True)."
-    assert f"Interrupted: all 2 trials of study 'mine' are kept. Go on with them: {way}" in (
-        capsys.readouterr().err
-    )
+    said = "Interrupted; what had ended is kept in study 'mine'. Go on with it: "
+    assert said + way in capsys.readouterr().err
 
 
 SPACE = """

@@ -13,7 +13,7 @@ import click
 from ..errors import StudyError
 from .look import FOLDER, read
 from .main import NO_SUCCESS, only_json, start_keras
-from .run import PLACE
+from .options import PLACE
 
 __all__ = ["best_command", "predict_command"]
 

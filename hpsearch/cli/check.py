@@ -10,7 +10,8 @@ import click
 
 from ..errors import SpaceError
 from .main import only_json, start_keras, waiting
-from .run import NONE, PLACE, TIME, WORKERS_COUNT, start_workers
+from .options import NONE, PLACE, SIZE, TIME, WORKERS_COUNT
+from .run import start_workers
 
 __all__ = ["check_command"]
 
@@ -38,7 +39,14 @@ Examples:
     "--trial-timeout",
     type=TIME,
     metavar="TIME",
-    help="Give a point up that takes longer, but not before 60 s. [default: 10m]",
+    help="Give a point up that takes longer, but not before 60 s; its data has 10m more. "
+    "[default: 10m, the data 1h]",
+)
+@click.option(
+    "--trial-memory",
+    type=SIZE,
+    metavar="SIZE",
+    help="Give a point up that holds more, such as 4GB. [default: none]",
 )
 @PLACE[0]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -70,27 +78,28 @@ def _options(folder: Path, given: dict[str, Any]) -> Any:
     from ..study import make_folder, options_from
 
     known = {name: value for name, value in given.items() if value not in (None, NONE)}
-    options = options_from({"workers": 1, "max_trials": 1, "folder": folder, **known})
+    workers = min(1, known.pop("workers", 1))  # models are built one after another
+    options = options_from({"max_trials": 1, "folder": folder, **known, "workers": workers})
     make_folder(options.folder)
     return options
 
 
 def _surveyed(target: str, options: Any, plan: Any) -> tuple[Any, Any]:
-    """The space and what was found; then what its code has printed in another process."""
+    """The space and what was found; shows what its code has printed in another process."""
     from ..preflight import first_look, survey
     from ..space import load
     from ..study import looks_at, problem_of
 
     loaded = load(target)
-    problem = problem_of(loaded)
-    try:
-        with looks_at(problem, options, plan, 0, lambda text: None) as looks:
-            first_look(looks)
-            return loaded, survey(looks)
-    finally:
-        for log in sorted((options.folder / "check").glob("*.log")) if plan else ():
-            printed = log.read_text(errors="replace").partition("Fatal Python error")[0]
-            click.echo(printed, err=True, nl=False)
+    problem, seed = problem_of(loaded), 0
+
+    def printed(text: str) -> None:
+        click.echo(text, err=True, nl=False)
+
+    engine = problem.engine(seed)
+    with looks_at(problem, options, plan, engine, seed, lambda text: None, printed) as looks:
+        first_look(looks)
+        return loaded, survey(looks)
 
 
 def _print(loaded: Any, found: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from ..errors import StudyError
-from .run import PLACE, which_study
+from .options import PLACE
+from .run import which_study
 
 __all__ = ["export_command", "list_command", "show_command"]
 
@@ -33,7 +34,7 @@ def read(folder: Path, name: str | None) -> tuple[str, dict[str, Any], list[Any]
         is_run = store.is_run()  # first: what it has not ended by now may end meanwhile
         trials = list(latest(store.trials()).values())
         settings, runs = store.settings, store.run_ids()
-    settings["state"] = "running" if is_run else settings.get("state", "running")
+    settings.setdefault("state", "running")
     if settings["state"] == "running" and not is_run:
         settings["state"] = "killed"
         trials = [_cut_off(found, trial) for trial in trials]

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ..errors import StudyError
-from .run import PLACE
+from .options import PLACE
 
 __all__ = ["ui_command"]
 

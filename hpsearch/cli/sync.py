@@ -12,7 +12,8 @@ import click
 
 from ..errors import HpsearchError, StudyBusy
 from .main import BAD_INPUT, only_json, start_keras
-from .run import PLACE, which_study
+from .options import PLACE
+from .run import which_study
 
 __all__ = ["sync_command"]
 

@@ -19,7 +19,10 @@ def duration_text(seconds: float) -> str:
 
 def memory_text(size: int) -> str:
     """Bytes as people say them, in powers of 1000: ``500 MB``, ``1.5 GB``."""
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+    for unit, name in ((1e12, "TB"), (1e9, "GB")):
+        if size >= unit:
+            return f"{size / unit:.4g} {name}"
+    return f"{size / 1e6:.4g} MB"
 
 
 def counted(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ Only what is light is imported here: the parts for processes are imported where 
 
 from __future__ import annotations
 
+from .alone import run_alone
 from .inline import Inline
 
-__all__ = ["Inline"]
+__all__ = ["Inline", "run_alone"]

@@ -9,7 +9,7 @@ from typing import final
 
 from ..errors import StudyError
 from .machine import cores, default_workers, environment, gpus, shares
-from .process import METHODS
+from .process import METHODS, start_server
 from .worker import Setup
 
 __all__ = ["Plan", "default_method", "plan"]
@@ -42,6 +42,15 @@ class Plan:
     def count(self) -> int:
         """How many trials run side by side."""
         return len(self.devices)
+
+    def start_server(self, folder: Path, *, keras: bool) -> None:
+        """Start the fork server, where workers come from one: it imports while others do.
+
+        Args:
+            folder: where ``startup.log`` is, for what its imports print.
+        """
+        if self.method == "forkserver":
+            start_server(folder / "startup.log", keras=keras)
 
     def setup(self, slot: int, log: Path, outer: dict[str, str]) -> Setup:
         """What the worker of a slot is told; `outer` is the environment of the driver."""

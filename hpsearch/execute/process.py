@@ -27,7 +27,7 @@ from .server import (
 )
 from .worker import Setup, headline, pack, serve, unpack
 
-__all__ = ["METHODS", "WorkerProcess", "start_server"]
+__all__ = ["CRASH", "METHODS", "WorkerProcess", "start_server"]
 
 METHODS = ("forkserver", "spawn")
 LAST_WORDS = 4000  # characters of what a worker wrote that go into the record of its end

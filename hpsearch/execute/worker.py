@@ -7,6 +7,7 @@ that it has started.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import pickle
@@ -125,7 +126,8 @@ class _Served:
         self._send("ready", {"pid": os.getpid()})
         while True:
             task = task_of(unpack(self._inbox.get())[1])
-            sys.stdout.write(f"{headline(task)}\n")  # line buffered
+            with contextlib.suppress(OSError):  # not sys.stdout, which may be a trial's by now
+                os.write(1, f"{headline(task)}\n".encode())
             engine.prepare(task)
             self._send("begun", None)
             outcomes = engine.run(task, self._report)

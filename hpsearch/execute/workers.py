@@ -35,8 +35,8 @@ class Workers:
 
     A worker serves many tasks. It is replaced when it dies, when a limit of its trial is passed,
     and when it asks for it (see `worker.Setup`). What a worker prints is in a log of its own, whose
-    number each outcome has as the fact ``worker``. All workers have the environment that the driver
-    had when they were made.
+    number each outcome has as the fact ``worker``; one that ended before its data was there has the
+    fact ``preparing``. All workers have the environment that the driver had when they were made.
 
     A limit of memory is for what the processes of a trial hold beyond what earlier trials have
     left in their worker, so that each has the room that it would have in a new one. Where they
@@ -283,7 +283,7 @@ def _ends(worker: WorkerProcess, status: Status, error: str) -> list[Outcome]:
     seconds = time.monotonic() - (worker.begun or worker.submitted)
     words: Any = worker.last_words() or None
     left, worker.left = worker.left, set()  # each is told once
-    facts = {"worker": worker.number}
+    facts = {"worker": worker.number, **({} if worker.begun else {"preparing": True})}
     return [
         Outcome(job.key, status, error=error, traceback=words, seconds=seconds, facts=facts)
         for job in worker.task.jobs

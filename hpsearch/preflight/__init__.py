@@ -11,9 +11,10 @@ from .engine import LookEngine, look_of
 from .look import Look, look
 from .looks import Here, Looks, first_look
 from .points import covering
-from .survey import Cause, Survey, survey
+from .survey import WROTE, Cause, Survey, survey
 
 __all__ = [
+    "WROTE",
     "Cause",
     "Here",
     "Look",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -15,6 +16,13 @@ from .looks import Here
 __all__ = ["LookEngine", "look_of"]
 
 KINDS = {kind.__name__: kind for kind in (BuildError, DataError, NoMetric)}
+
+
+class _There(Exception):
+    """The traceback of another process, to be shown as a cause."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
 
 
 @final
@@ -39,7 +47,8 @@ class LookEngine:
             seen = dataclasses.asdict(self._looks.at(job.point))
         except HpsearchError as error:
             facts = {"kind": type(error).__name__, "hopeless": self._looks.hopeless}
-            return Outcome(job.key, Status.FAILED, error=str(error), facts=facts)
+            stack = "".join(traceback.format_exception(error))
+            return Outcome(job.key, Status.FAILED, error=str(error), traceback=stack, facts=facts)
         return Outcome(job.key, Status.OK, facts={"look": seen})
 
 
@@ -51,7 +60,8 @@ def look_of(outcome: Outcome) -> Look:
     """
     if outcome.status is Status.OK:
         return _read(outcome.facts["look"])
-    raise KINDS.get(outcome.facts.get("kind", ""), BuildError)(outcome.error)
+    kind = KINDS.get(outcome.facts.get("kind", ""), BuildError)
+    raise kind(outcome.error) from _There(outcome.traceback)
 
 
 def _read(seen: Mapping[str, Any]) -> Look:

@@ -15,10 +15,11 @@ from .look import Look
 from .looks import Looks
 from .points import MOST_DRAWS, covering, missing, values_of
 
-__all__ = ["Cause", "Survey", "survey"]
+__all__ = ["WROTE", "Cause", "Survey", "survey"]
 
 MOST_SUSPECTS = 6  # options of which it is tried which one does it
 MOST_CAUSES = 5  # messages for which that is done
+WROTE = " It wrote:\n"  # in a message, before what a process has printed
 
 
 @final
@@ -124,8 +125,8 @@ def _explain(found: Survey, parameters: Parameters, tell: Callable[[Point], set[
 
 
 def _same(text: str) -> str:
-    """A message without the numbers that Keras gives to layers, which differ from model to model."""
-    return re.sub(r"_\d+\b", "", text)
+    """A message without what differs from model to model: Keras's numbers of layers, and prints."""
+    return re.sub(r"_\d+\b", "", text.partition(WROTE)[0])
 
 
 def _shared(points: list[Point], others: list[Point]) -> Point:

@@ -57,13 +57,7 @@ def log_model(
         TrackingError: the trial's run is not in MLflow, the model cannot be made, described or
             saved, or MLflow does not answer.
     """
-    settings = cast(Settings, store.settings)
-    run_id = store.run_ids().get((trial.number, trial.attempt))
-    if run_id is None:
-        raise TrackingError(
-            f"A model is logged with the run of its trial, and trial {trial.number} of study "
-            f"{store.name!r} has none yet. Call Recorder.flush first, and see Recorder.trouble."
-        )
+    settings, run_id = cast(Settings, store.settings), _run_of(store, trial)
     facts = _facts(store, settings, trial)
     with PATIENT, explained(uri):
         client = connect(uri)
@@ -82,6 +76,16 @@ def log_model(
         if not register:
             return Registered(model_id, run_id)
         return registry.register(client, run_id, model_id, settings, facts)
+
+
+def _run_of(store: Store, trial: Trial) -> str:
+    run_id = store.run_ids().get((trial.number, trial.attempt))
+    if run_id is None:
+        raise TrackingError(
+            f"A model is logged with the run of its trial, and trial {trial.number} of study "
+            f"{store.name!r} has none yet. Call Recorder.flush first, and see Recorder.trouble."
+        )
+    return run_id
 
 
 def _log_anew(

@@ -21,7 +21,8 @@ __all__ = ["Database"]
 APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
 VERSION = 2
 WAIT = 10.0  # seconds to wait for another connection's write
-TRIES, MOMENT = 3, 0.02  # seconds: a reader asks whether the lock is taken
+TRIES = 3  # at the lock: a reader who asks whether it is taken has it for a moment
+MOMENT = 0.02  # seconds between them
 SCHEMA = """
 CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE trials (
@@ -136,7 +137,7 @@ class Database:
         journal = self.file.with_name(f"{self.file.name}-wal")
         if os.access(self._folder, os.W_OK) or journal.exists():
             return "mode=ro"
-        return "mode=ro&immutable=1"  # as nobody can write to it
+        return "mode=ro&immutable=1"  # no driver has it open, and no file can be made beside it
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -255,7 +256,8 @@ class Database:
         except OSError:  # it may be deleted
             return False
         try:
-            return not _flock(lock, fcntl.LOCK_SH)
+            with self.translated():
+                return not _flock(lock, fcntl.LOCK_SH)
         finally:
             os.close(lock)
 

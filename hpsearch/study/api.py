@@ -58,9 +58,9 @@ def search(
         try:
             return session.run()
         except KeyboardInterrupt:
-            name, count = session.store.name, session.result().counts["total"]
+            name = session.store.name
             session.note(
-                f"Interrupted: all {count} trials of study {name!r} are kept. Go on with them: "
+                f"Interrupted; what had ended is kept in study {name!r}. Go on with it: "
                 f"search(…, study={name!r}, resume=True)."
             )
             raise
@@ -215,7 +215,7 @@ class Study:
         """Bring MLflow up to date and release the study; running trials are recorded as cancelled."""
         try:
             self._driver.abandon()
-            self._session.finish("finished", test=False)
+            self._session.finish("finished")
         finally:
             self._watcher.finished()
             self._session.close()

@@ -69,9 +69,9 @@ class Interrupts:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done: TensorFlow turns it into errors of its own.
+    """Hold signals back until the block is done: TensorFlow turns Ctrl-C into errors of its own.
 
-    A second one, SIGTERM and SIGHUP end the process where it stands.
+    A second one is a KeyboardInterrupt at once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -79,10 +79,9 @@ def held_back() -> Iterator[None]:
     came: list[int] = []
 
     def hold(signum: int, frame: Any) -> None:
-        if came or signum != signal.SIGINT:
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
         came.append(signum)
+        if len(came) > 1:
+            raise KeyboardInterrupt
 
     with _handled(hold):
         yield

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from ..errors import HpsearchError, StudyError, TrackingError
+from ..preflight import first_look
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine
 from .budget import counts_of, latest
@@ -127,10 +128,11 @@ def _begin(root: Path, wanted: Wanted) -> Opened:
     problem, options = wanted.problem, wanted.options
     algorithm, uri, experiment = _ready(problem, options)
     settings = _settings(problem, options, wanted.command, uri, experiment)
-    about = _tried(wanted, settings["seed"])
+    engine = problem.engine(settings["seed"])
+    about = _tried(wanted, engine, settings["seed"])
     store = _created(root, problem, options, settings | about)
     store.queue("study")
-    return Opened(store, options, problem.engine(settings["seed"]), algorithm, uri)
+    return Opened(store, options, engine, algorithm, uri)
 
 
 def _rebuilt(wanted: Wanted) -> Opened:
@@ -158,7 +160,8 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     _check_same(store.name, settings, problem, wanted.options, watcher)
     options = resumed(wanted.options, settings)
     algorithm, uri, experiment = _ready(problem, options)
-    about = _tried(dataclasses.replace(wanted, options=options), settings["seed"])
+    engine = problem.engine(settings["seed"])
+    about = _tried(dataclasses.replace(wanted, options=options), engine, settings["seed"])
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
@@ -167,7 +170,7 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     store.update(budget=options.budget(), state="running", **changed, **about)
     _say_if_complete(store, options, watcher)
     store.queue("study")
-    return Opened(store, options, problem.engine(settings["seed"]), algorithm, uri)
+    return Opened(store, options, engine, algorithm, uri)
 
 
 def _say_if_complete(store: Store, options: Options, watcher: Watcher) -> None:
@@ -199,18 +202,20 @@ def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:
     return algorithm, uri, experiment
 
 
-def _tried(wanted: Wanted, seed: int) -> dict[str, Any]:
+def _tried(wanted: Wanted, engine: Engine, seed: int) -> dict[str, Any]:
     """What a first look at one point tells of the data; what is odd but legal is a warning.
+
+    Args:
+        engine: of this process, which looks where there are no workers, and keeps the data.
+        seed: the study's.
 
     Raises:
         BuildError, DataError: if neither it nor others can be built.
     """
     if wanted.problem.space is None or not wanted.options.check:
         return {}
-    from ..preflight import first_look
-
     note = wanted.watcher.note
-    with looks_at(wanted.problem, wanted.options, wanted.plan, seed, note) as looks:
+    with looks_at(wanted.problem, wanted.options, wanted.plan, engine, seed, note) as looks:
         try:
             seen = first_look(looks)
         except HpsearchError as error:

@@ -25,7 +25,7 @@ __all__ = [
 ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
-PREPARING = 600.0  # seconds that a trial with a time limit may take until its data is ready
+PREPARING = 600.0  # seconds beyond its own limit that a trial may take until its data is ready
 LARGEST = 2**63 - 1  # what a database holds as a whole number
 
 
@@ -130,7 +130,7 @@ class Options:
     @property
     def preparing(self) -> float | None:
         """Seconds that a trial's data may take; None for no limit, where trials have none either."""
-        return None if self.trial_timeout is None else PREPARING
+        return None if self.trial_timeout is None else PREPARING + self.trial_timeout
 
     def budget(self) -> dict[str, Any]:
         """What ends the search, as it is recorded."""
@@ -161,9 +161,10 @@ RECORDED = (
     *("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment"),
     *("trial_timeout", "trial_memory"),
 )
+"""What a resumed study takes from its record unless it is given again."""
+
 WHERE = ("workers", "gpus_per_trial", "start_method")
 """What `hpsearch resume` takes from the record as well: a script says these itself each time."""
-"""What a resumed study takes from its record unless it is given again."""
 
 
 def resumed(options: Options, settings: Mapping[str, Any]) -> Options:

@@ -114,7 +114,9 @@ def _renamed(trial: Trial, name: str) -> Trial:
     if outcome is None:
         return trial
     key = dataclasses.replace(outcome.key, study=name)
-    return dataclasses.replace(trial, outcome=dataclasses.replace(outcome, key=key, model=None))
+    facts = {fact: value for fact, value in outcome.facts.items() if fact != "worker"}
+    here = dataclasses.replace(outcome, key=key, model=None, facts=facts)
+    return dataclasses.replace(trial, outcome=here)
 
 
 def _say_what_is_missing(trials: Sequence[Trial], recorded: Any, watcher: Watcher) -> None:

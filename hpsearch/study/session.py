@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
-from ..errors import StudyError
-from ..execute import Inline
-from ..trial import Executor, Outcome, Status, Task, Trial
+from ..errors import SearchStopped, StudyError
+from ..execute import Inline, run_alone
+from ..trial import Executor, Limits, Status, Task, Trial
 from . import kept
 from .budget import best_of, counts_of, latest
 from .interrupts import held_back
@@ -100,8 +101,7 @@ class Session:
             interrupted = False
             raise
         finally:
-            state = "interrupted" if interrupted else "finished"
-            self.finish(state, test=not interrupted)
+            self.finish("interrupted" if interrupted else "finished")
         if interrupted:
             raise KeyboardInterrupt
         return self.result(driver.ended_by)
@@ -119,7 +119,11 @@ class Session:
                 watcher=watcher,
                 progress=self.recorder.progress,
             )
-            driver.run()
+            try:
+                driver.run()
+            finally:
+                if not driver.interrupted:
+                    self._test(executor)
             return driver
         finally:
             executor.close(now=True)
@@ -127,28 +131,27 @@ class Session:
     def _executor(self) -> Executor:
         if self.plan is None:
             return Inline(self.engine)
-        from ..execute.process import start_server
         from ..execute.workers import Workers
 
-        if self.plan.method == "forkserver":
-            keras = self.problem.space is not None
-            start_server(self.options.folder / "startup.log", keras=keras)
+        self.plan.start_server(self.options.folder, keras=self.problem.space is not None)
         recipe = packed(self.problem.recipe(self.seed))
         return Workers(recipe, self.plan, self.store.folder / "logs")
 
-    def finish(self, state: str, *, test: bool) -> None:
-        """Score the best trial if asked, and bring MLflow up to date; raises nothing of MLflow's.
+    def finish(self, state: str) -> None:
+        """Bring MLflow up to date; raises nothing of MLflow's.
 
         Where it was interrupted it ends within seconds: models, for which the data may have to be
         loaded, stay owed.
         """
-        interrupted = state == "interrupted"
-        ends = time.monotonic() + (IMPATIENCE if interrupted else LONGEST)
-        best = self.best()
-        if test and best is not None:
-            with held_back():
-                self._score(best)
         self.store.update(state=state)
+        try:
+            self._deliver(interrupted=state == "interrupted")
+        except KeyboardInterrupt:
+            self.store.update(state="interrupted")
+            raise
+
+    def _deliver(self, *, interrupted: bool) -> None:
+        ends = time.monotonic() + (IMPATIENCE if interrupted else LONGEST)
         self.store.queue("check")
         there = self.recorder.flush(ends - time.monotonic(), idle=PATIENCE)
         if there and self.problem.space is not None and not interrupted:
@@ -181,10 +184,10 @@ class Session:
         """The latest attempt of each trial."""
         return list(latest(self.store.trials()).values())
 
-    def _score(self, best: Trial) -> None:
+    def _test(self, executor: Executor) -> None:
         """Score the best trial on the test part: once for each trial that becomes the best."""
-        settings = self.store.settings
-        if self.problem.space is None or settings.get("tested") == best.number:
+        best, tested = self.best(), self.store.settings.get("tested")
+        if self.problem.space is None or best is None or tested == best.number:
             return
         if not model_file(self.store.folder, best).exists():
             return
@@ -193,17 +196,25 @@ class Session:
         except StudyError as error:
             self._watcher.note(f"The best model was not tested: {error}")
             return
-        outcome = self._run_test(best, str(model))
+        try:
+            with held_back() if self.plan is None else contextlib.nullcontext():
+                outcome = run_alone(executor, self._test_task(best, str(model)))
+        except SearchStopped as error:  # no worker can be started
+            self._watcher.note(f"The best model was not tested: {error}")
+            return
         if outcome.status is Status.OK:
             self.store.update(test=outcome.metrics, tested=best.number)
         else:
             self._watcher.note(f"The best model could not be tested: {outcome.error}")
 
-    def _run_test(self, trial: Trial, model: str) -> Outcome:
+    def _test_task(self, trial: Trial, model: str) -> Task:
         job = kept.job_of(self.store.name, trial)
         folder = str(self.store.folder / "trials" / f"{trial.number}-{trial.attempt}")
-        task = Task((job,), purpose="test", folder=folder, model=model)
-        return self.engine.run(task, lambda report: False)[0]
+        given = self.options
+        limits = Limits(
+            preparing=given.preparing, seconds=given.trial_timeout, memory=given.trial_memory
+        )
+        return Task((job,), purpose="test", limits=limits, folder=folder, model=model)
 
     def _tested(self, trial: Trial) -> dict[str, float]:
         """The test metrics of a trial, {} if it has not been tested."""

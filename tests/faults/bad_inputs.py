@@ -280,9 +280,9 @@ def _options() -> Iterator[tuple[str, Case]]:
     def bad(says: str, *arguments: str, **more: object) -> tuple[str, Case]:
         return " ".join(arguments), on_space(arguments, says, **more)
 
-    yield bad("-1 is not in the range", "--workers", "-1")
-    yield bad("is not a valid int", "--workers", "many")
-    yield bad("100000 is not in the range", "--workers", "100000")
+    yield bad("from 0 to 1000, got '-1'", "--workers", "-1")
+    yield bad("a whole number from 0 to 1000", "--workers", "many")
+    yield bad("from 0 to 1000, got '100000'", "--workers", "100000")
     yield bad("no label 'unit'", "--workers", "2", "--fix", "unit=2", heavy=True, inside=False)
     yield bad("A duration is", "--trial-timeout", "0")
     yield bad("A duration is", "--trial-timeout", "abc")
@@ -294,7 +294,7 @@ def _options() -> Iterator[tuple[str, Case]]:
     yield bad("An amount of memory is", "--trial-memory", "5")
     yield bad("An amount of memory is", "--trial-memory", "abc")
     yield bad("An amount of memory is", "--trial-memory", "9" * 400 + "GB")
-    yield bad("trial_memory needs a whole number from", "--workers", "1", "--trial-memory", "1MB")
+    yield bad("trial_memory needs at least 100MB", "--workers", "1", "--trial-memory", "1MB")
     yield bad("needs trials in processes of their own", "--trial-timeout", "5")
     yield bad("needs trials in processes of their own", "--trial-memory", "4GB")
     yield bad("is 0, a part of a GPU", "--workers", "1", "--gpus-per-trial", "-1", inside=False)
@@ -318,7 +318,7 @@ def _options() -> Iterator[tuple[str, Case]]:
     yield bad("is not a valid integer", "--seed", "0x10")
     yield bad("target needs a finite number", "--target", "nan")
     yield bad("target needs a finite number", "--target", "inf")
-    yield bad("is not a valid float", "--target", "high")
+    yield bad("is not a valid number", "--target", "high")
     yield bad("There is no algorithm 'nope'", "--algo", "nope")
     yield bad("There is no algorithm ''", "--algo", "")
     yield bad("grid_steps needs a whole number from 1", "--algo", "grid", "--grid-steps", "0")
@@ -384,10 +384,10 @@ def _commands() -> Iterator[tuple[str, Case]]:
     yield bad("were not kept", "best", "good", "--save", "w.keras", studied=True)
     yield bad("is a directory", "best", "good", "--save", ".", studied=True)
     yield bad("begun by a script", "resume", "good", studied=True)
-    yield bad("There is no file", "resume", "fileless", studied=True)
+    yield bad("which is not there any more", "resume", "fileless", studied=True)
     yield bad("There is no file", "best", "fileless", "--code", studied=True)
     yield bad("were not kept", "best", "fileless", "--save", "w.keras", studied=True)
-    yield bad("-2 is not in the range", "resume", "fileless", "--workers", "-2", studied=True)
+    yield bad("from 0 to 1000, got '-2'", "resume", "fileless", "--workers", "-2", studied=True)
     yield bad(
         "There is a study 'good' already", "run", "s.py", "--study", "good",
         studied=True, heavy=True, files={"s.py": SPACE},
