@@ -1,4 +1,4 @@
-"""Make every fault happen and check what hpsearch promises; takes about three quarters of an hour.
+"""Make every fault happen and check what hpsearch promises; takes about half an hour.
 
 python scripts/faults.py                  all of them; writes scripts/bench/results/faults.{json,md}
 python scripts/faults.py --only killed    those whose name has this word; writes nothing
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ INPUTS = "bad inputs"
 
 def main() -> int:
     """Run what is asked for, print the line that sums it up, and write the table."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="run the faults whose name has this word")
     only = parser.parse_args().only

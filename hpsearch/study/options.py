@@ -202,9 +202,10 @@ def _check_memory(value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
         raise StudyError(f"trial_memory is '2GB', or bytes, got {shortened(value)}.")
     if value < LEAST_MEMORY:
+        got = f"{value / 1e6:g}MB" if value >= 1e6 else f"{value} bytes"
         raise StudyError(
             f"trial_memory needs at least {LEAST_MEMORY // 10**6}MB, as Python with Keras holds "
-            f"more, got {value / 1e6:g}MB. Write 1GB for small models."
+            f"more, got {got}. Write 1GB for small models."
         )
 
 
