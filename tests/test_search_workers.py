@@ -205,7 +205,9 @@ def test_limits_need_processes_of_their_own(study_folder: Path) -> None:
             search({"x": uniform(0, 1)}, lambda v: 0.0, **{name: value})
     with pytest.raises(StudyError, match=r"trial_memory needs at least 100MB, .* got 5 bytes\."):
         search({"x": uniform(0, 1)}, lambda v: 0.0, workers=1, trial_memory=5)
-    with pytest.raises(StudyError, match="An amount of memory is 500MB, 2GB or 2GiB, got '2 pounds'"):
+    with pytest.raises(
+        StudyError, match="An amount of memory is 500MB, 2GB or 2GiB, got '2 pounds'"
+    ):
         search({"x": uniform(0, 1)}, lambda v: 0.0, workers=1, trial_memory="2 pounds")
 
 
