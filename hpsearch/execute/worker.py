@@ -57,7 +57,8 @@ class Setup:
 
 def headline(task: Task) -> str:
     """The line of a log after which comes what a task prints."""
-    return f"--- {', '.join(str(job.key) for job in task.jobs)} ---"
+    what = "" if task.purpose == "train" else f", {task.purpose}"
+    return f"--- {', '.join(str(job.key) for job in task.jobs)}{what} ---"
 
 
 def pack(kind: str, content: Any) -> bytes:
