@@ -291,7 +291,11 @@ def test_a_study_whose_driver_was_killed_is_told_from_one_that_runs(
         assert re.search(r"^ *4 +none +running", studied("show").out, re.MULTILINE)
     (row,) = json.loads(studied("list", "--json").out)
     assert (row["state"], row["trials"]) == ("killed", 4)
-    assert ", killed\n" in studied("show").out
+    shown = studied("show").out
+    assert ", killed, 4 of 4 trials\n" in shown
+    assert "Go on with tiny-1: hpsearch resume tiny-1\n" in shown
+    assert "Go on with tiny-1: hpsearch resume tiny-1\n" in studied("list").out
+    assert not re.search(r"^ *4 +none +cancelled +0.0", shown, re.MULTILINE)
     assert re.search(r"^ *4 +none +cancelled", studied("show").out, re.MULTILINE)
     assert "cancelled" in studied("show", "tiny-1", "4").out
     with Store.open(root, "tiny-1", write=False) as store:

@@ -130,13 +130,28 @@ def test_a_point_that_hangs_is_given_up_and_another_tried(
     capsys.readouterr()
     found = search(space, enqueue=[{"units": 2}, {"units": 8}], progress=True, **limits)
     assert found.counts["finished"] == 2
-    assert capsys.readouterr().err.count("One point is tried before the search: ") == 1
+    said = capsys.readouterr().err
+    assert said.count("A point is tried first: ") == 1
+    assert "it is given up after " in said and "--no-check leaves that out" in said
+    assert said.count("Another point is tried, as one failed: Building a model and") >= 1
+    assert '  at {"units": 4}' in said
 
 
 def test_all_points_that_hang_are_told_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpsearch.study.looking.LONGEST", 0.5)
     said = refused(written(model="time.sleep(999)"))
     assert said.startswith("Building a model and showing it one batch did not end within 0.5 s.")
+
+
+def test_points_that_fail_differently_are_all_told() -> None:
+    said = refused(written(model="os._exit(units)"))
+    assert said.startswith("Building a model and showing it one batch failed: ")
+    assert "None of" not in said, "the code of its exit is no other cause"
+    said = refused(written(model="os._exit(3) if units == 4 else int('many')"))
+    assert re.match(r"None of \d points works:\n", said)
+    for units, why in ((4, "its process ended with exit code 3"), (8, "invalid literal")):
+        assert re.search(rf"\n  .*{why}.*\n    at {{\"units\": {units}}}\n", said), said
+    assert "\nThe first of them:\n" in said
 
 
 def test_data_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +208,7 @@ def test_check_shows_what_models_print_and_survives_those_that_crash() -> None:
     assert ended.returncode == 2
     assert "units are 2" in ended.stderr
     assert "---" not in ended.stderr
+    assert not re.search(r"^[EW]\d{4} ", ended.stderr, re.MULTILINE), "TensorFlow found no GPU"
     assert "Cannot be built: Building a model and showing it one batch failed: " in ended.stderr
     assert 'at {"units": 8}' in ended.stderr
     assert "1 of the points tried cannot be built" in ended.stderr

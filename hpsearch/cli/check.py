@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,10 @@ def check_command(space: str, folder: Path, as_json: bool, **given: Any) -> None
     glance(space)  # before Keras is imported, which takes seconds
     options = _options(folder, given)
     with only_json(as_json) as out:
-        with waiting(f"Building models of {space}"):
+        with waiting(f"Building models of {space}") as tell:
             plan = start_workers(options)
             start_keras(folder)
-            loaded, found = _surveyed(space, options, plan)
+            loaded, found = _surveyed(space, options, plan, tell)
         if as_json:
             out(json.dumps(_as_json(loaded, found)))
         else:
@@ -84,7 +85,7 @@ def _options(folder: Path, given: dict[str, Any]) -> Any:
     return options
 
 
-def _surveyed(target: str, options: Any, plan: Any) -> tuple[Any, Any]:
+def _surveyed(target: str, options: Any, plan: Any, tell: Callable[[str], None]) -> tuple[Any, Any]:
     """The space and what was found; shows what its code has printed in another process."""
     from ..preflight import first_look, survey
     from ..space import load
@@ -93,13 +94,16 @@ def _surveyed(target: str, options: Any, plan: Any) -> tuple[Any, Any]:
     loaded = load(target)
     problem, seed = problem_of(loaded), 0
 
+    def note(text: str) -> None:
+        click.echo(text, err=True)
+
     def printed(text: str) -> None:
         click.echo(text, err=True, nl=False)
 
     engine = problem.engine(seed)
-    with looks_at(problem, options, plan, engine, seed, lambda text: None, printed) as looks:
-        first_look(looks)
-        return loaded, survey(looks)
+    with looks_at(problem, options, plan, engine, seed, note, printed) as looks:
+        first_look(looks, note)
+        return loaded, survey(looks, tell)
 
 
 def _print(loaded: Any, found: Any) -> None:

@@ -77,6 +77,7 @@ def list_command(folder: Path, as_json: bool) -> None:
                 "state": settings["state"],
                 "best": None if best is None else best.value,
                 "trials": counts_of(trials)["total"],
+                "max_trials": settings.get("budget", {}).get("max_trials"),
                 "begun": min((trial.started for trial in trials), default=None),
             }
         )
@@ -88,12 +89,26 @@ def list_command(folder: Path, as_json: bool) -> None:
     else:
         cells = [
             [
-                *(r["trials"], value_text(r["best"]), r["study"], r["state"]),
+                *(_done(r["trials"], r["max_trials"]), value_text(r["best"])),
+                *(r["study"], r["state"]),
                 *(r["objective"], when(r["begun"])),
             ]
             for r in rows
         ]
         print_table(["trials", "best", "study", "state", "objective", "begun"], cells, right=2)
+        for row in rows:
+            if row["state"] in ("killed", "interrupted"):
+                click.echo(_way_on(row["study"], folder))
+
+
+def _done(trials: int, most: int | None) -> str:
+    return str(trials) if most is None else f"{trials} of {most}"
+
+
+def _way_on(name: str, folder: Path) -> str:
+    from ..study import folder_option
+
+    return f"Go on with {name}: hpsearch resume {name}{folder_option(folder)}"
 
 
 @click.command(
@@ -135,16 +150,19 @@ def _show_study(
     name: str, settings: dict[str, Any], trials: list[Any], every: bool, folder: Path
 ) -> None:
     from ..record import test_of
-    from ..study import best_of, folder_option, value_text
+    from ..study import best_of, counts_of, folder_option, value_text
     from .tables import metrics_text, point_lines, print_table, trial_row
 
     maximize = settings["direction"] == "maximize"
+    most = settings.get("budget", {}).get("max_trials")
     best = best_of(trials, maximize=maximize)
     click.echo(
         f"Study {name}: {settings['direction']} {settings['metric']}, space {settings['space']} "
         f"({settings['fingerprint']}), {settings['algo']}, seed {settings['seed']}, "
-        f"{settings['state']}"
+        f"{settings['state']}, {_done(counts_of(trials)['total'], most)} trials"
     )
+    if settings["state"] in ("killed", "interrupted"):
+        click.echo(_way_on(name, folder))
     if best is not None:
         click.echo(f"Best: {value_text(best.value)} in trial {best.number}")
         for line in point_lines(best.point):

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +186,13 @@ def only_json(wanted: bool) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Show that something takes seconds, on a terminal only."""
+def waiting(text: str) -> Iterator[Callable[[str], None]]:
+    """Show that something takes seconds, on a terminal only; yields what tells how far it is."""
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True, highlight=False).status(f"{text} …"):
-        yield
+    with Console(stderr=True, highlight=False).status(Text(f"{text} …")) as status:
+        yield lambda more: status.update(Text(f"{text}: {more} …"))
 
 
 def start_keras(folder: Path) -> None:

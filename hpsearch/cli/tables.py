@@ -124,7 +124,9 @@ def trial_row(trial: Trial, run_id: str | None = None) -> list[str]:
     brief = ", ".join(f"{names[label]}={_short(v)}" for label, v in trial.point.items())
     name = f"{trial.name}: " if trial.name else ""
     text = f"{name}{brief}" if trial.error is None else f"{name}{trial.error}"
-    seconds = "" if trial.seconds is None else f"{trial.seconds:.1f}"
+    seconds = (
+        f"{trial.seconds:.1f}" if trial.seconds else ""
+    )  # a driver that was killed has told none
     return [str(trial.number), value_text(trial.value), trial.status.value, seconds, text]
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from .engine import LookEngine, look_of
 from .look import Look, look
-from .looks import Here, Looks, first_look
+from .looks import WROTE, Here, Looks, first_look
 from .points import covering
-from .survey import WROTE, Cause, Survey, survey
+from .survey import Cause, Survey, survey
 
 __all__ = [
     "WROTE",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
+from collections.abc import Callable
 from typing import Protocol, final
 
 from ..build import where_raised
@@ -15,9 +18,10 @@ from .points import candidates
 from .supply import Supply
 from .values import Scans
 
-__all__ = ["Here", "Looks", "first_look"]
+__all__ = ["WROTE", "Here", "Looks", "first_look", "same"]
 
 TRIES = 4
+WROTE = " It wrote:\n"  # in a message, before what a process has printed
 
 
 class Looks(Protocol):
@@ -68,19 +72,25 @@ class Here:
             raise BuildError(f"{where_raised(error)} (a model may not end the process)") from error
 
 
-def first_look(looks: Looks) -> Look:
+def first_look(looks: Looks, note: Callable[[str], None] = lambda text: None) -> Look:
     """Look at one point that can be built: a baseline, one from the middle, or one of a few more.
 
     A point that fails is a trial that would fail, which is no reason not to search; several in a
     row are.
 
+    Args:
+        note: told of each point that fails, where another is tried.
+
     Raises:
-        BuildError, DataError: the first failure, if none of `TRIES` points can be built; or at
-            once if no trial would report the metric, or none would have data.
+        BuildError, DataError: the first failure, with what was wrong at the others if that was
+            something else, if none of `TRIES` points can be built; or at once if no trial would
+            report the metric, or none would have data.
         SearchStopped: if no point satisfies `require`.
     """
-    first: HpsearchError | None = None
-    for point in itertools.islice(candidates(looks.space, looks.parameters), TRIES):
+    failed: list[tuple[Point, HpsearchError]] = []
+    found = itertools.islice(candidates(looks.space, looks.parameters), 4 * TRIES)
+    points = [*{json.dumps(point): point for point in found}.values()][:TRIES]
+    for point in points:
         try:
             return looks.at(point)
         except NoMetric:
@@ -88,6 +98,24 @@ def first_look(looks: Looks) -> Look:
         except (BuildError, DataError) as error:
             if looks.hopeless:
                 raise
-            first = first or error
-    assert first is not None, "there is a candidate, or `candidates` has raised"
-    raise first
+            failed.append((point, error))
+            if len(failed) < len(points):
+                note(
+                    f"Another point is tried, as one failed: {_brief(error)}\n  at {json.dumps(point)}"
+                )
+    first = failed[0][1]
+    if len({re.sub(r"\d+", "", same(str(error))) for _, error in failed}) == 1:
+        raise first
+    lines = [f"  {_brief(error)}\n    at {json.dumps(point)}" for point, error in failed]
+    text = "\n".join([f"None of {len(points)} points works:", *lines, "The first of them:"])
+    raise type(first)(f"{text}\n{first}") from first
+
+
+def _brief(error: HpsearchError) -> str:
+    """The first line of a message, without what a process wrote."""
+    return str(error).partition(WROTE)[0].splitlines()[0]
+
+
+def same(text: str) -> str:
+    """A message without what differs from model to model: Keras's numbers of layers, and prints."""
+    return re.sub(r"_\d+\b", "", text.partition(WROTE)[0])

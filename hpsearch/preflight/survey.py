@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import final
@@ -12,14 +11,13 @@ from ..errors import DataError, HpsearchError
 from ..space import Parameters
 from ..trial import Point, Value, to_json
 from .look import Look
-from .looks import Looks
+from .looks import Looks, same
 from .points import MOST_DRAWS, covering, missing, values_of
 
-__all__ = ["WROTE", "Cause", "Survey", "survey"]
+__all__ = ["Cause", "Survey", "survey"]
 
 MOST_SUSPECTS = 6  # options of which it is tried which one does it
 MOST_CAUSES = 5  # messages for which that is done
-WROTE = " It wrote:\n"  # in a message, before what a process has printed
 
 
 @final
@@ -62,8 +60,11 @@ class Survey:
     uncovered: list[tuple[str, Value]] = field(default_factory=list)
 
 
-def survey(looks: Looks) -> Survey:
+def survey(looks: Looks, tell: Callable[[str], None] = lambda text: None) -> Survey:
     """Try the few points that together take every option and both ends of every range.
+
+    Args:
+        tell: told how far it is.
 
     Raises:
         BuildError: as soon as it is plain that no point has data, because its provider fails.
@@ -73,7 +74,9 @@ def survey(looks: Looks) -> Survey:
     seen: set[str] = set()
     taken: set[tuple[str, str]] = set()
     last: HpsearchError | None = None
-    for point in covering(parameters):
+    points = list(covering(parameters))
+    for number, point in enumerate(points, 1):
+        tell(f"point {number} of {len(points)}")
         seen |= set(point)
         taken |= values_of(point)
         try:
@@ -83,6 +86,7 @@ def survey(looks: Looks) -> Survey:
                 raise
             found.failed.append((point, str(error)))
             last = error
+    tell("what they have in common")
     _explain(found, parameters, _telling(looks))
     if isinstance(last, DataError) and not found.looks and len(found.errors) == 1:
         raise last
@@ -100,9 +104,9 @@ def _telling(looks: Looks) -> Callable[[Point], set[str]]:
 
     def tell(point: Point) -> set[str]:
         try:
-            return {_same(text) for text in looks.at(point).warnings}
+            return {same(text) for text in looks.at(point).warnings}
         except HpsearchError as error:
-            return {_same(str(error))}
+            return {same(str(error))}
 
     return tell
 
@@ -114,7 +118,7 @@ def _explain(found: Survey, parameters: Parameters, tell: Callable[[Point], set[
     for told, causes in ((found.failed, found.errors), (odd, found.warnings)):
         groups: dict[str, list[tuple[Point, str]]] = {}
         for point, text in told:
-            groups.setdefault(_same(text), []).append((point, text))
+            groups.setdefault(same(text), []).append((point, text))
         for key, group in groups.items():
             points = [point for point, _ in group]
             others = [point for point in tried if point not in points]
@@ -122,11 +126,6 @@ def _explain(found: Survey, parameters: Parameters, tell: Callable[[Point], set[
             if 1 < len(shared) <= MOST_SUSPECTS and len(causes) < MOST_CAUSES:
                 shared = _confirmed(shared, others[-1], parameters, lambda p, k=key: k in tell(p))  # type: ignore[misc]
             causes.append(Cause(group[0][1], tuple(points), shared))
-
-
-def _same(text: str) -> str:
-    """A message without what differs from model to model: Keras's numbers of layers, and prints."""
-    return re.sub(r"_\d+\b", "", text.partition(WROTE)[0])
 
 
 def _shared(points: list[Point], others: list[Point]) -> Point:

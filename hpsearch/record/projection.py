@@ -256,7 +256,7 @@ class Projection:
         state = self._settings.get("state", "finished")
         self._client.set_tag(run_id, "hpsearch.state", state)
         ended = max((trial.ended or trial.started for trial in trials), default=time.time())
-        status = "KILLED" if state == "interrupted" else "FINISHED"
+        status = "KILLED" if state in ("interrupted", "killed") else "FINISHED"
         self._writer.end(run_id, status, ended)
 
     def _tell_parent(self) -> None:

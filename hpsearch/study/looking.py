@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ LOADING = 3600.0  # seconds for the data, where nothing limits trials
 PATIENCE = 10.0  # seconds of silence
 LINES = 4  # of what a process wrote before it ended: the last ones, of a crash the first
 KEY = Key("check", 0)
+OF_TENSORFLOW = re.compile(r"[IWEF]\d{4} \d\d:\d\d:|WARNING: All log messages before absl::")
 
 
 @contextlib.contextmanager
@@ -45,6 +47,7 @@ def looks_at(
     seed: int,
     note: Callable[[str], None],
     printed: Callable[[str], None] | None = None,
+    hint: str = "",
 ) -> Iterator[Looks]:
     """Make what looks at points of a Keras space, and end it after.
 
@@ -54,6 +57,7 @@ def looks_at(
         seed: the study's, for data and splits.
         note: told if a look takes long.
         printed: told at the end what was printed in another process.
+        hint: what may be done where a look takes long.
     """
     assert problem.space is not None
     fixed = problem.parameters.with_fixed(options.fix)
@@ -68,7 +72,7 @@ def looks_at(
     with tempfile.TemporaryDirectory(prefix="check-", dir=options.folder) as logs:
         workers = Workers(recipe, one, Path(logs))
         try:
-            yield _Apart(problem.space, fixed, workers, _limits(options), note)
+            yield _Apart(problem.space, fixed, workers, _limits(options), note, hint)
         finally:
             workers.close(now=True)
             if printed is not None:
@@ -97,13 +101,15 @@ def _limits(options: Options) -> Limits:
 
 
 def _prints(logs: Path) -> str:
-    """What user code has printed, without the places of crashes, which the messages have."""
+    """What user code has printed: without the places of crashes, which the messages have."""
     from ..execute.process import CRASH
     from ..execute.worker import headline
 
     head = f"{headline(Task((Job(KEY, {}, 0),)))}\n"
     texts = [log.read_text(errors="replace") for log in sorted(logs.glob("*.log"))]
-    return "".join(text.partition(CRASH)[0].replace(head, "") for text in texts)
+    told = "".join(text.partition(CRASH)[0].replace(head, "") for text in texts)
+    lines = told.splitlines(keepends=True)
+    return "".join(line for line in lines if not OF_TENSORFLOW.match(line))
 
 
 @final
@@ -117,9 +123,11 @@ class _Apart:
         executor: Executor,
         limits: Limits,
         note: Callable[[str], None],
+        hint: str,
     ) -> None:
         self.space, self.parameters, self.hopeless = space, parameters, False
         self._executor, self._limits, self._note = executor, limits, note
+        self._hint = hint and f" {hint}"
         self._told = False  # that it takes long
 
     def at(self, point: Point) -> Look:
@@ -135,8 +143,9 @@ class _Apart:
     def _tell(self) -> None:
         self._told = True
         self._note(
-            "One point is tried before the search: its data and model are made, and shown one "
-            "batch. That takes long; --no-check leaves it out."
+            "A point is tried first: its data and model are made, and shown one batch. That takes "
+            f"long; it is given up after {self._limits.seconds:g} s, its data after "
+            f"{self._limits.preparing:g} s.{self._hint}"
         )
 
     def _how_it_ended(self, outcome: Outcome) -> str:

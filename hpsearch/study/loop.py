@@ -156,8 +156,9 @@ class Driver:
     def abandon(self) -> None:
         """Record what still runs as cancelled."""
         self.interrupted = self.interrupted or self._interrupts.asked
-        for key in list(self._running):
-            self._end(Outcome(key, Status.CANCELLED, error="interrupted"))
+        for key, trial in list(self._running.items()):
+            spent = max(0.0, time.time() - trial.started)
+            self._end(Outcome(key, Status.CANCELLED, error="interrupted", seconds=spent))
         self._store.abandon()  # and a start that was cut off before it was noted here
 
     def _step(self) -> bool:
@@ -365,7 +366,8 @@ class Driver:
 
     def _tell_interrupted(self) -> None:
         which = "The running trial ends" if len(self._running) < 2 else "Running trials end"
-        self._watcher.note(f"Interrupted. {which} after this epoch; Ctrl-C again to end now.")
+        when = "first" if self._problem.space is None else "after this epoch"
+        self._watcher.note(f"Interrupted. {which} {when}; Ctrl-C again to end now.")
 
     def _heed(self) -> None:
         """Have running trials end after this epoch, once, if that was asked for."""

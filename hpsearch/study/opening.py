@@ -215,9 +215,11 @@ def _tried(wanted: Wanted, engine: Engine, seed: int) -> dict[str, Any]:
     if wanted.problem.space is None or not wanted.options.check:
         return {}
     note = wanted.watcher.note
-    with looks_at(wanted.problem, wanted.options, wanted.plan, engine, seed, note) as looks:
+    hint = "--no-check leaves that out."
+    given = (wanted.problem, wanted.options, wanted.plan, engine, seed, note)
+    with looks_at(*given, hint=hint) as looks:
         try:
-            seen = first_look(looks)
+            seen = first_look(looks, note)
         except HpsearchError as error:
             raise type(error)(f"{error}\n{NO_CHECK}") from error
     for text in seen.warnings:
@@ -315,7 +317,8 @@ def _check_same(
         )
     if settings.get("source_digest") not in (None, _digest(problem.source)):
         watcher.note(
-            "Warning: the space file has changed, but not its parameters: going on with it."
+            "Warning: the space file has changed, but not its parameters: trials from here on run "
+            "it as it is now."
         )
 
 

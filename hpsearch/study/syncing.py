@@ -68,7 +68,7 @@ def sync(
 ) -> Delivered:
     """Deliver what a study owes to MLflow, in order, each thing once; run no trial.
 
-    A study that was killed is ended as interrupted; it can be resumed afterwards.
+    A study that was killed is ended as such; it can be resumed afterwards.
 
     Args:
         tracking_uri: where to; by default where the study recorded before.
@@ -94,7 +94,7 @@ def sync(
             recorder.close()
         return Delivered(
             name,
-            len(recorder.told - _ends(store)),
+            len({number for number, _ in recorder.told - _ends(store)}),
             models,
             store.owing() + len(kept.owed(store)),
             without_passwords(uri),
@@ -119,7 +119,7 @@ def _deliver(
 
 
 def _close(store: Store) -> bool:
-    """End a study that was killed, and have MLflow's runs compared with the trials.
+    """End the record of a study that was killed, and have MLflow's runs compared with the trials.
 
     Returns:
         Whether the study's end is to be told once that is done. Where it is owed already, it is
@@ -128,7 +128,7 @@ def _close(store: Store) -> bool:
     owed = {parcel.kind for parcel in store.owed(1_000_000)}
     if not _ended(store):
         store.abandon()
-        store.update(state="interrupted")
+        store.update(state="killed")
     if "check" not in owed:
         store.queue("check")
     return "finish" not in owed
@@ -136,7 +136,7 @@ def _close(store: Store) -> bool:
 
 def _ended(store: Store) -> bool:
     """Whether the last search on this study came to an end of its own."""
-    return store.settings.get("state") in ("finished", "interrupted")
+    return store.settings.get("state") in ("finished", "interrupted", "killed")
 
 
 def _ends(store: Store) -> set[tuple[int, int]]:

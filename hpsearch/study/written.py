@@ -43,7 +43,9 @@ def bytes_of(text: str) -> int:
     unit = "" if found is None else found[2].capitalize()
     amount = float(found[1]) * MEMORY_UNITS[unit] if found is not None else math.inf
     if not amount <= MOST_MEMORY:
-        raise StudyError(f"An amount of memory is 500MB, 2GB or 2GiB, got {shortened(text)}.")
+        raise StudyError(
+            f"An amount of memory is written as 500MB, 2GB or 2GiB, got {shortened(text)}."
+        )
     return int(amount)
 
 
@@ -61,7 +63,7 @@ def read_points(text: str) -> list[Point]:
             found = [strict_json(line) for line in source.splitlines() if line.strip()]
         except ValueError as error:
             reason = whole if source.count("\n") == 0 else error
-            raise PointError(f"--enqueue: {shortened(text)} is not JSON: {reason}.") from None
+            raise PointError(f"{shortened(text)} is not JSON: {reason}.") from None
     points = found if isinstance(found, list) else [found]
     wrong = [point for point in points if not isinstance(point, dict)]
     if wrong or not points:
