@@ -37,6 +37,7 @@ INPUTS = "bad inputs"
 def main() -> int:
     """Run what is asked for, print the line that sums it up, and write the table."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and `nohup` this
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="run the faults whose name has this word")
     only = parser.parse_args().only

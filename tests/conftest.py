@@ -17,6 +17,8 @@ os.environ.setdefault("HPSEARCH_WORKERS", "0")  # of the command line: test_work
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's `&` has Ctrl-C ignored, also by what the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and `nohup` a closed terminal
 
 
 @pytest.fixture
