@@ -112,7 +112,7 @@ def test_a_ctrl_c_lets_the_running_trial_end(capsys: pytest.CaptureFixture[str])
     with pytest.raises(KeyboardInterrupt):
         found(pressed, progress=True)
     assert [t.status for t in attempts()] == [Status.OK] * 3
-    assert "Interrupted. The running trial ends after this epoch" in capsys.readouterr().err
+    assert "Interrupted. The running trial ends first; Ctrl-C again" in capsys.readouterr().err
 
 
 def test_the_signals_are_the_callers_again_afterwards() -> None:

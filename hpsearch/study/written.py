@@ -43,9 +43,7 @@ def bytes_of(text: str) -> int:
     unit = "" if found is None else found[2].capitalize()
     amount = float(found[1]) * MEMORY_UNITS[unit] if found is not None else math.inf
     if not amount <= MOST_MEMORY:
-        raise StudyError(
-            f"An amount of memory is written as 500MB, 2GB or 2GiB, got {shortened(text)}."
-        )
+        raise StudyError(f"An amount of memory is 500MB, 2GB or 2GiB, got {shortened(text)}.")
     return int(amount)
 
 
