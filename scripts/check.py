@@ -24,8 +24,8 @@ def main() -> int:
     slow = "--slow" in arguments
     chosen = [argument for argument in arguments if argument != "--slow"]
     compile_tensorflow()
-    # One test file per process: each imports TensorFlow once. One more than cores, as many wait.
-    workers = ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
+    # One test file per process: each imports TensorFlow once.
+    workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     steps = [
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],
