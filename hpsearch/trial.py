@@ -29,9 +29,11 @@ __all__ = [
     "Point",
     "Report",
     "Status",
+    "Suggestion",
     "Task",
     "Trial",
     "Value",
+    "Why",
     "digest_of",
     "finite",
     "from_json",
@@ -39,6 +41,7 @@ __all__ = [
     "report_of",
     "task_of",
     "to_json",
+    "why_of",
 ]
 
 Value: TypeAlias = Any
@@ -189,6 +192,39 @@ Event: TypeAlias = Report | Outcome
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """Why an algorithm proposed a point, as it was known then. None is not known.
+
+    Attributes:
+        source: how the point came about: ``"start"`` (a quasi-random start), ``"prior"``,
+            ``"parzen"``, ``"mutation"``, ``"local"``, ``"random"``, ``"tpe"``, ``"anneal"``,
+            ``"grid"``, ``"sequence"`` or ``"filled"`` (given in part).
+        loss: its predicted loss; smaller is better, whatever the direction of the metric.
+        spread: the standard deviation of that prediction.
+        improvement: the expected improvement on the best trial, in units of the loss, from 0.
+        nearest: the number of the nearest trial that was tried.
+        distance: how far that one is, in [0, 1]: the mean over the labels active in either of
+            the share of the prior between two ordered values, or 1 for different options and
+            for a label active in only one.
+    """
+
+    source: str
+    loss: float | None = None
+    spread: float | None = None
+    improvement: float | None = None
+    nearest: int | None = None
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A point to try, and why; None where nothing had to be chosen."""
+
+    point: Point
+    why: Why | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One attempt at a trial as the study store keeps it.
 
@@ -197,6 +233,8 @@ class Trial:
         name: the baseline's name.
         started, ended: seconds since the epoch (UTC).
         outcome: None while it runs.
+        why: why its point was suggested; None for a baseline, for a point that was given whole,
+            and in a study of an earlier version.
     """
 
     number: int
@@ -208,6 +246,7 @@ class Trial:
     name: str | None = None
     ended: float | None = None
     outcome: Outcome | None = None
+    why: Why | None = None
 
     @property
     def status(self) -> Status:
@@ -245,8 +284,8 @@ class Algorithm(Protocol):
         pending: Sequence[Observation],
         number: int,
         seed: int,
-    ) -> Point | None:
-        """Return the point for trial `number` of the study seeded with `seed`, None if none is left."""
+    ) -> Suggestion | None:
+        """Suggest trial `number` of the study seeded with `seed`, None if no point is left."""
 
 
 class Engine(Protocol):
@@ -307,6 +346,11 @@ def task_of(fields: Mapping[str, Any]) -> Task:
     """A task from its fields as JSON has them."""
     jobs = tuple(Job(**{**job, "key": Key(**job["key"])}) for job in fields["jobs"])
     return Task(**{**fields, "jobs": jobs, "limits": Limits(**fields["limits"])})
+
+
+def why_of(fields: Mapping[str, Any] | None) -> Why | None:
+    """A reason from its fields as JSON has them."""
+    return None if fields is None else Why(**fields)
 
 
 def to_json(item: Any) -> str:

@@ -22,7 +22,7 @@ from hpsearch.errors import StudyError, TrackingError
 from hpsearch.record import read_space, read_study, read_trials
 from hpsearch.record.tracking import connect
 from hpsearch.store import PARENT, Store
-from hpsearch.trial import Key, Outcome, Status, Trial, to_json
+from hpsearch.trial import Key, Outcome, Status, Trial, Why, to_json
 
 # MLflow 3.17.2 uses an option that SQLAlchemy 2.1 deprecates.
 pytestmark = [
@@ -128,7 +128,8 @@ def test_attempts_rejections_and_odd_values_come_back(uri: str, study_folder: Pa
         ]
         for number, attempt, status, more in ends:
             point = {"a": 1e-300, "b": [1, "x"], "c": None, "d": "1", "e": True, "f": 2**60}
-            store.start(Trial(number, point, 7, 1e9, attempt, "baseline", "ü"))
+            why = Why("local", 0.1 + 0.2, float("inf"), None, 0, 1 / 3) if attempt else None
+            store.start(Trial(number, point, 7, 1e9, attempt, "baseline", "ü", why=why))
             store.end(Outcome(Key("odd", number, attempt), status, **more), 1e9 + 1)
         store.start(Trial(3, {}, 7, 1e9))
         recorder = Recorder(store, uri, hold=0.0)
@@ -136,6 +137,7 @@ def test_attempts_rejections_and_odd_values_come_back(uri: str, study_folder: Pa
         recorder.close()
         trials, runs = read_trials(uri, read_study(uri, store.run_ids()[PARENT]))
         assert [to_json(trial) for trial in trials] == [to_json(t) for t in store.trials()]
+        assert [trial.why for trial in trials] == [t.why for t in store.trials()]
         assert set(runs) == {PARENT, (0, 0), (0, 1), (2, 0), (2, 1), (3, 0)}
 
 

@@ -183,7 +183,7 @@ def test_baselines_run_first_and_can_be_left_out() -> None:
     space = small(baselines={"plain": {"units": 2, "dropout": False, "learning_rate": 0.01}})
     result = found(space, max_trials=2)
     assert [trial.name for trial in result.trials] == ["plain", None]
-    assert result.trials[0].source == "baseline"
+    assert result.trials[0].source == "baseline" and result.trials[0].why is None
     assert found(space, max_trials=1, baselines=False).trials[0].name is None
 
 

@@ -33,7 +33,7 @@ from hpsearch.store import (
     without_passwords,
 )
 from hpsearch.store.rows import COLUMNS, MARKS, row_of
-from hpsearch.trial import Key, Outcome, Status, Trial, to_json
+from hpsearch.trial import Key, Outcome, Status, Trial, Why, to_json
 
 
 def trial(number: int, attempt: int = 0, **more: object) -> Trial:
@@ -100,6 +100,25 @@ def test_an_accepted_name_never_leaves_its_folder(name: str) -> None:
 
 
 # Reading back
+
+
+def test_why_a_point_was_suggested_is_kept_to_the_trials_end(store: Store) -> None:
+    whys = [
+        None,
+        Why("start"),
+        Why("local", -0.1 - 0.2, 1e-300, 0.0, 14, 1 / 3),
+        Why("parzen", math.inf, None, 0.5),
+    ]
+    begun = [trial(number, why=why) for number, why in enumerate(whys)]
+    for each in begun:
+        store.start(each)
+    assert store.trials() == begun
+    for each in begun:
+        store.end(outcome(each.number, value=0.5), 1002.0)
+    again = reopened(store)
+    assert [each.why for each in again.trials()] == whys
+    assert [type(each.why.nearest) for each in again.trials() if each.why][1] is int
+    again.close()
 
 
 def test_a_study_is_read_back_as_it_was_written(store: Store) -> None:
@@ -434,7 +453,7 @@ def test_no_acknowledged_trial_is_lost_when_the_driver_is_killed(tmp_path: Path)
 def damage(store: Store, change: str) -> None:
     """Close the study, then change its file as SQL or as the named damage."""
     for number in range(50):
-        store.start(trial(number))
+        store.start(trial(number, why=Why("random") if number == 3 else None))
         store.end(outcome(number, value=0.5, history=({"loss": 0.1},) * 20), 2.0)
     store.close()
     file = store.folder / "study.db"
@@ -481,8 +500,115 @@ def test_a_damaged_point_is_reported_as_damage(store: Store) -> None:
 def test_a_study_of_another_format_is_refused(store: Store) -> None:
     damage(store, "PRAGMA user_version = 99")
     for write in (True, False):
-        with pytest.raises(StudyError, match=r"reads studies of format 2; .* has format 99"):
+        with pytest.raises(StudyError, match=r"reads studies of formats 2 and 3; .* has format 99"):
             Store.open(store.folder.parent, store.name, write=write)
+
+
+# A study of format 2 as hpsearch wrote it (commit 57ec963), which knew no `why`: its dump.
+FORMAT_2 = """
+BEGIN TRANSACTION;
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL
+);
+INSERT INTO "outbox" VALUES(1,'start',0,0);
+INSERT INTO "outbox" VALUES(2,'end',0,0);
+INSERT INTO "outbox" VALUES(3,'start',1,0);
+CREATE TABLE runs (
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (number, attempt)
+);
+CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL, checksum INTEGER NOT NULL);
+INSERT INTO "study" VALUES('bf414dab5f0b44fc977da9623b82c5bc','{"metric":"val_accuracy","direction":"maximize"}',1798910769);
+CREATE TABLE trials (
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    value REAL,
+    started REAL NOT NULL,
+    ended REAL,
+    source TEXT NOT NULL,
+    name TEXT,
+    seed INTEGER NOT NULL,
+    point TEXT NOT NULL,
+    outcome TEXT,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (number, attempt)
+);
+INSERT INTO "trials" VALUES(0,0,'ok',0.975,1000.5,1002.0,'baseline','notes',7,'{"rate":0.1,"act":"relu"}','{"key":{"study":"old","number":0,"attempt":0},"status":"ok","value":0.975,"error":null,"traceback":null,"metrics":{},"history":[{"val_accuracy":0.975}],"epoch":0,"params":null,"seconds":1.25,"model":null,"digest":null,"facts":{}}',249518654);
+INSERT INTO "trials" VALUES(1,1,'running',NULL,1004.0,NULL,'suggested',NULL,8,'{"rate":0.01,"act":"selu"}',NULL,2032354094);
+CREATE INDEX trials_by_value ON trials (status, value);
+COMMIT;
+PRAGMA application_id = 1752199985;
+PRAGMA user_version = 2;
+PRAGMA journal_mode = WAL;
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The folder that holds the study `old` of format 2."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "lock").write_text(f"{1:<20d}\n")
+    with contextlib.closing(sqlite3.connect(tmp_path / "old" / "study.db")) as connection:
+        connection.executescript(FORMAT_2)
+    return tmp_path
+
+
+OLD_TRIALS = [
+    Trial(
+        0,
+        {"rate": 0.1, "act": "relu"},
+        7,
+        1000.5,
+        source="baseline",
+        name="notes",
+        ended=1002.0,
+        outcome=Outcome(
+            Key("old", 0),
+            Status.OK,
+            0.975,
+            history=({"val_accuracy": 0.975},),
+            epoch=0,
+            seconds=1.25,
+        ),
+    ),
+    Trial(1, {"rate": 0.01, "act": "selu"}, 8, 1004.0, attempt=1),
+]
+
+
+def test_a_study_of_the_format_before_is_read_and_left_as_it_is(old: Path) -> None:
+    before = (old / "old" / "study.db").read_bytes()
+    with Store.open(old, "old", write=False) as reader:
+        assert reader.trials() == OLD_TRIALS
+        assert reader.trial(1, 1) == OLD_TRIALS[1] and reader.trial(1, 1).why is None
+        assert reader.best("maximize") == OLD_TRIALS[:1]
+    assert (old / "old" / "study.db").read_bytes() == before
+
+
+def test_a_study_of_the_format_before_goes_on_and_its_readers_read_on(old: Path) -> None:
+    with Store.open(old, "old", write=False) as reader:
+        assert reader.trials() == OLD_TRIALS
+        with Store.open(old, "old", write=True) as store:
+            assert store.trials() == OLD_TRIALS
+            ended = store.end(Outcome(Key("old", 1, 1), Status.OK, 0.5), 1005.0)
+            new = trial(2, why=Why("tpe"))
+            store.start(new)
+            assert store.trials() == reader.trials() == [OLD_TRIALS[0], ended, new]
+    with Store.open(old, "old", write=True) as store:  # a second time there is nothing to do
+        assert store.trials() == [OLD_TRIALS[0], ended, new]
+
+
+def test_a_damaged_study_of_the_format_before_is_not_given_the_new_one(old: Path) -> None:
+    (old / "old" / "lock").write_text(f"{5:<20d}\n")
+    before = (old / "old" / "study.db").read_bytes()
+    with pytest.raises(StudyError, match="it has 1 of the 5 trials that ended"):
+        Store.open(old, "old", write=True)
+    assert (old / "old" / "study.db").read_bytes() == before
 
 
 def test_a_full_disk_is_an_error_and_what_was_stored_stays(store: Store) -> None:
@@ -586,12 +712,15 @@ def test_ten_thousand_trials_are_read_without_asking_for_each(store: Store) -> N
         "UPDATE trials SET seed = seed + 1 WHERE number = 3",
         "UPDATE trials SET status = 'failed' WHERE number = 3",
         "UPDATE trials SET attempt = 7 WHERE number = 3",
+        'UPDATE trials SET why = \'{"source":"local"}\' WHERE number = 3',
+        "UPDATE trials SET why = NULL WHERE number = 3",
+        'UPDATE trials SET why = \'{"source":"tpe"}\' WHERE number = 4',
     ],
 )
 def test_a_value_that_was_changed_is_not_believed(store: Store, change: str) -> None:
     damage(store, change)
     with Store.open(store.folder.parent, store.name, write=False) as reader:
-        with pytest.raises(StudyError, match="is damaged: trial 3 is not what was written"):
+        with pytest.raises(StudyError, match=r"is damaged: trial [34] is not what was written"):
             reader.trials()
 
 

@@ -16,9 +16,9 @@ from hyperopt import hp
 from hpsearch import choice, integer, loguniform, match, maybe, normal, repeat, uniform, when
 from hpsearch.errors import PointError, SearchStopped, SpaceError
 from hpsearch.space import Parameters, space_of
-from hpsearch.suggest import NAMES, Compiled, fill, grid_size, make
+from hpsearch.suggest import NAMES, Compiled, algorithms, fill, grid_size, make
 from hpsearch.suggest.drawn import draw_seed
-from hpsearch.trial import Observation
+from hpsearch.trial import Observation, Suggestion, Why
 
 LEARN = ("tpe", "anneal")
 
@@ -60,10 +60,10 @@ def judge(point: dict, number: int) -> float | None:
 def search(algorithm, trials: int, seed: int = 0, history=()) -> list[Observation]:
     history = list(history)
     for number in range(len(history), trials):
-        point = algorithm(history, [], number, seed)
-        if point is None:
+        found = algorithm(history, [], number, seed)
+        if found is None:
             break
-        history.append(Observation(number, point, judge(point, number)))
+        history.append(Observation(number, found.point, judge(found.point, number)))
     return history
 
 
@@ -95,7 +95,8 @@ class TestEveryAlgorithm:
         points = [repr(trial.point) for trial in history]
         for number in (25, 0, 24, 7, 25, 22):
             algorithm(history[::-1], [], 40, 8)  # another study in between
-            assert repr(algorithm(history[:number][::-1], [], number, 3)) == points[number]
+            found = algorithm(history[:number][::-1], [], number, 3)
+            assert repr(found.point) == points[number]
 
     def test_continues_a_resumed_search_as_if_it_had_not_stopped(self, name):
         whole = search(make(name, mixed()), 30, seed=5)
@@ -113,10 +114,10 @@ class TestEveryAlgorithm:
         algorithm = make(name, mixed())
         first = algorithm([], [], 0, 1)
         before = repr(first)
-        for key in list(first):
-            if isinstance(first[key], list):
-                first[key].append("changed")
-        first.clear()
+        for value in first.point.values():
+            if isinstance(value, list):
+                value.append("changed")
+        first.point.clear()
         assert repr(algorithm([], [], 0, 1)) == before
 
     def test_keeps_fixed_values(self, name):
@@ -126,14 +127,14 @@ class TestEveryAlgorithm:
 
     def test_suggests_where_everything_is_fixed(self, name):
         parameters = table({"x": uniform(0, 1)}).with_fixed({"x": 0.5})
-        assert make(name, parameters)([], [], 0, 0) == {"x": 0.5}
+        assert make(name, parameters)([], [], 0, 0).point == {"x": 0.5}
 
     def test_never_suggests_what_a_constraint_forbids(self, name):
         x, y = uniform(0, 1), uniform(0, 1)
         parameters = table({"x": x, "y": y}, require=[x < y, lambda point: point["x"] > 0.05])
         history = []
         for number in range(30):
-            point = make(name, parameters, grid_steps=12)(history, [], number, 1)
+            point = make(name, parameters, grid_steps=12)(history, [], number, 1).point
             assert 0.05 < point["x"] < point["y"]
             history.append(Observation(number, point, point["x"]))
 
@@ -167,7 +168,7 @@ class TestEveryAlgorithm:
         history = strange + [
             Observation(t.number + 4, t.point, t.loss) for t in search(algorithm, 22)
         ]
-        assert mixed().check(algorithm(history + odd, odd, 50, 2))
+        assert mixed().check(algorithm(history + odd, odd, 50, 2).point)
 
     def test_is_not_misled_by_losses_that_are_no_numbers(self, name):
         algorithm = make(name, mixed())
@@ -182,7 +183,7 @@ class TestEveryAlgorithm:
     def test_takes_any_seed(self, name):
         algorithm = make(name, mixed())
         for seed in (0, 2**63, 10**30, -1):
-            assert mixed().check(algorithm([], [], 0, seed))
+            assert mixed().check(algorithm([], [], 0, seed).point)
 
     def test_says_nothing_on_the_log(self, name, caplog):
         with caplog.at_level(logging.DEBUG):
@@ -228,6 +229,49 @@ def test_seeds_differ_for_every_trial_attempt_and_study():
     assert len(seeds) == 8000
 
 
+# --- why a point was suggested ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "sources"),
+    [
+        ("auto", ["start"] * 20 + ["tpe"] * 2),
+        ("tpe", ["random"] * 20 + ["tpe"] * 2),
+        ("anneal", ["random"] + ["anneal"] * 21),
+        ("random", ["random"] * 22),
+        ("qmc", ["sequence"] * 22),
+        ("grid", ["grid"] * 22),
+    ],
+)
+def test_a_suggestion_says_where_it_came_from(name, sources):
+    algorithm, history = make(name, mixed()), search(make(name, mixed()), 22)
+    found = [algorithm(history[:number], [], number, 0).why for number in range(22)]
+    assert found == [Why(source) for source in sources]
+
+
+def test_a_suggestion_of_the_prior_after_rejected_ones_says_random():
+    """All trials were good at 0; only what is far from there is legal, so tpe never finds it."""
+    x = uniform(0, 1)
+    algorithm = make("tpe", table({"x": x}, require=[x > 0.9]))
+    history = [Observation(n, {"x": n / 1e6}, n / 1e6) for n in range(400)]
+    sources = {algorithm(history, [], 400, seed).why.source for seed in range(20)}
+    assert "random" in sources
+
+
+def test_a_point_completed_says_filled_and_keeps_what_is_known_of_it(monkeypatch):
+    given = {"act": "selu", "net": "wide"}
+    assert fill("auto", mixed(), given, [], [], 0, 0).why == Why("filled")
+
+    def knowing(parameters, steps):
+        drawn = make("random", parameters)
+        known = Why("local", 0.5, 0.1, 0.01, 3, 0.2)
+        return lambda *asked: Suggestion(drawn(*asked).point, known)
+
+    monkeypatch.setitem(algorithms.ALGORITHMS, "knowing", knowing)
+    found = fill("knowing", mixed(), given, [], [], 0, 0)
+    assert found.why == Why("filled", 0.5, 0.1, 0.01, 3, 0.2)
+
+
 # --- failures and running trials -------------------------------------------------------------
 
 
@@ -240,7 +284,7 @@ def ours(seed: int) -> float:
     algorithm = make("tpe", table({"x": uniform(-1, 1), "y": uniform(0, 1)}))
     history: list[Observation] = []
     for number in range(100):
-        point = algorithm(history, [], number, seed)
+        point = algorithm(history, [], number, seed).point
         x, y = point["x"], point["y"]
         loss = None if x < 0 else (x - 0.5) ** 2 + (y - 0.5) ** 2
         history.append(Observation(number, point, loss))
@@ -280,7 +324,7 @@ def test_a_search_in_which_everything_failed_goes_on(name):
     parameters = mixed()
     algorithm = make(name, parameters)
     history = [Observation(t.number, t.point, None) for t in search(algorithm, 30)]
-    assert parameters.check(algorithm(history, [], 30, 0))
+    assert parameters.check(algorithm(history, [], 30, 0).point)
 
 
 def test_tpe_keeps_away_from_where_trials_are_running():
@@ -289,7 +333,7 @@ def test_tpe_keeps_away_from_where_trials_are_running():
     pending = [Observation(30 + n, {"x": 0.5}, None) for n in range(20)]
 
     def distance(running):
-        drawn = [algorithm(history, running, 50 + n, 0)["x"] for n in range(30)]
+        drawn = [algorithm(history, running, 50 + n, 0).point["x"] for n in range(30)]
         return np.mean([abs(x - 0.5) for x in drawn])
 
     assert distance(pending) > 1.5 * distance([])
@@ -301,14 +345,15 @@ def test_tpe_counts_running_trials_as_trials():
     pending = [Observation(15 + n, {"x": n / 5}, None) for n in range(5)]
     drawn = make("random", parameters)
     assert algorithm(history, [], 20, 0) == drawn(history, [], 20, 0)  # 20 random ones first
-    assert algorithm(history, pending, 20, 0) != drawn(history, pending, 20, 0)
+    learnt = algorithm(history, pending, 20, 0)
+    assert learnt.point != drawn(history, pending, 20, 0).point and learnt.why == Why("tpe")
 
 
 def test_tpe_finds_what_is_good():
     algorithm = make("tpe", table({"x": uniform(-10, 10), "c": choice(["bad", "good", "worse"])}))
     history: list[Observation] = []
     for number in range(60):
-        point = algorithm(history, [], number, 0)
+        point = algorithm(history, [], number, 0).point
         loss = abs(point["x"] - 2) + {"bad": 3, "good": 0, "worse": 5}[point["c"]]
         history.append(Observation(number, point, loss))
     best = min(history, key=lambda trial: trial.loss)
@@ -341,8 +386,8 @@ def test_the_grid_holds_every_combination_once_with_the_first_label_slowest():
 
 def walk(algorithm) -> list[Observation]:
     history: list[Observation] = []
-    while (point := algorithm(history, [], len(history), 0)) is not None:
-        history.append(Observation(len(history), point, 0.0))
+    while (found := algorithm(history, [], len(history), 0)) is not None:
+        history.append(Observation(len(history), found.point, 0.0))
     assert algorithm(history, [], len(history) + 5, 0) is None
     return history
 
@@ -373,7 +418,7 @@ def test_the_size_of_a_large_grid_is_computed_and_not_counted():
         grid_size(table({"net": repeat(lambda i: {"x": uniform(0, 1)}, times=integer(1, 9))}))
         is None
     )
-    assert make("grid", table({"n": integer(1, 10**9)}))([], [], 0, 0) == {"n": 1}
+    assert make("grid", table({"n": integer(1, 10**9)}))([], [], 0, 0).point == {"n": 1}
 
 
 def test_a_grid_leaves_out_what_constraints_forbid():
@@ -403,8 +448,8 @@ def test_a_sequence_counts_only_what_it_suggested_before(name):
         Observation(9, points[4], 1.0),  # a later one
     ]
     pending = [Observation(3, points[1], None)]
-    assert algorithm(history, pending, 4, 0) == points[2]
-    assert algorithm(history, [], 4, 0) == points[1]
+    assert algorithm(history, pending, 4, 0).point == points[2]
+    assert algorithm(history, [], 4, 0).point == points[1]
 
 
 def test_qmc_fills_the_space_more_evenly_than_random():
@@ -415,11 +460,12 @@ def test_qmc_fills_the_space_more_evenly_than_random():
     def discrepancy(name):
         history = []
         for number in range(128):
-            point = make(name, parameters)([], [], number, 0) if name == "random" else None
-            history.append(Observation(number, point or {}, 0.0))
+            point = make(name, parameters)([], [], number, 0).point if name == "random" else {}
+            history.append(Observation(number, point, 0.0))
         if name == "qmc":
             algorithm = make(name, parameters)
-            history = [Observation(n, algorithm(history[:n], [], n, 0), 0.0) for n in range(128)]
+            points = [algorithm(history[:n], [], n, 0).point for n in range(128)]
+            history = [Observation(n, point, 0.0) for n, point in enumerate(points)]
         return qmc.discrepancy([list(trial.point.values()) for trial in history])
 
     assert discrepancy("qmc") < discrepancy("random") / 5
@@ -447,23 +493,24 @@ def test_qmc_refuses_more_labels_than_sobol_has_dimensions(monkeypatch):
 def test_a_partial_point_is_completed_by_every_algorithm(name):
     parameters = mixed()
     history = search(make(name, parameters), 22)
-    point = fill(name, parameters, {"act": "selu", "net.wide.units": 4}, history, [], 22, 0)
+    found = fill(name, parameters, {"act": "selu", "net.wide.units": 4}, history, [], 22, 0)
+    point = found.point
     assert parameters.check(point) == point
     assert point["act"] == "selu" and point["net.wide.units"] == 4 and point["net"] == "wide"
     again = fill(name, mixed(), {"act": "selu", "net.wide.units": 4}, history, [], 22, 0)
-    assert point == again
+    assert found == again
 
 
 def test_a_full_point_stays_as_it_is():
     parameters = mixed()
     for trial in search(make("random", parameters), 5):
-        assert fill("tpe", parameters, trial.point, [], [], 0, 0) == trial.point
+        assert fill("tpe", parameters, trial.point, [], [], 0, 0) == Suggestion(trial.point)
 
 
 def test_a_partial_point_wins_over_a_fixed_value():
     parameters = mixed().with_fixed({"act": "relu"})
-    assert fill("tpe", parameters, {"act": "selu"}, [], [], 0, 0)["act"] == "selu"
-    assert fill("tpe", parameters, {"lr": 0.01}, [], [], 0, 0)["act"] == "relu"
+    assert fill("tpe", parameters, {"act": "selu"}, [], [], 0, 0).point["act"] == "selu"
+    assert fill("tpe", parameters, {"lr": 0.01}, [], [], 0, 0).point["act"] == "relu"
 
 
 def test_labels_that_cannot_be_active_together_are_refused():
@@ -500,10 +547,10 @@ def test_options_of_mixed_types_and_lists_stay_what_they_are():
 def search_plain(name: str, parameters: Parameters, trials: int) -> list[dict]:
     algorithm, history = make(name, parameters), []
     for number in range(trials):
-        point = algorithm(history, [], number, 0)
-        if point is None:
+        found = algorithm(history, [], number, 0)
+        if found is None:
             break
-        history.append(Observation(number, point, random.Random(number).random()))
+        history.append(Observation(number, found.point, random.Random(number).random()))
     return [trial.point for trial in history]
 
 

@@ -168,17 +168,17 @@ def test_after_25_random_outcomes_every_algorithm_suggests_legal_points(space, c
     _, parameters = space
     drawn = make("random", parameters)
     history = [
-        Observation(n, drawn([], [], n, 0), chance.choice([None, chance.random()]))
+        Observation(n, drawn([], [], n, 0).point, chance.choice([None, chance.random()]))
         for n in range(25)
     ]
-    pending = [Observation(25, drawn([], [], 25, 0), None)]
+    pending = [Observation(25, drawn([], [], 25, 0).point, None)]
     for name in NAMES:
-        point = make(name, parameters)(history, pending, 26, 1)
-        if point is None:
+        found = make(name, parameters)(history, pending, 26, 1)
+        if found is None:
             assert name == "grid" and (grid_size(parameters) or 0) <= 26
         else:
-            assert parameters.check(point) == point
-            assert repr(make(name, parameters)(history, pending, 26, 1)) == repr(point)
+            assert parameters.check(found.point) == found.point
+            assert repr(make(name, parameters)(history, pending, 26, 1)) == repr(found)
 
 
 @steady(15)
@@ -213,9 +213,9 @@ def test_a_grid_holds_as_many_different_points_as_its_size_says(space):
     size = grid_size(parameters, 2, most=300)
     assume(size is not None)
     algorithm, points = make("grid", parameters, grid_steps=2), []
-    while (point := algorithm(seen(points), [], len(points), 0)) is not None:
-        assert parameters.check(point) == point
-        points.append(point)
+    while (found := algorithm(seen(points), [], len(points), 0)) is not None:
+        assert parameters.check(found.point) == found.point
+        points.append(found.point)
     assert len(points) == len(set(map(repr, points))) == size
 
 
@@ -227,9 +227,9 @@ def seen(points: list[dict]) -> list[Observation]:
 @given(spaces(), st.randoms(use_true_random=False))
 def test_any_part_of_a_point_can_be_completed(space, chance):
     _, parameters = space
-    whole = make("random", parameters)([], [], chance.randrange(100), 0)
+    whole = make("random", parameters)([], [], chance.randrange(100), 0).point
     label = chance.choice(list(whole))
-    point = fill("random", parameters, {label: whole[label]}, [], [], 0, 0)
+    point = fill("random", parameters, {label: whole[label]}, [], [], 0, 0).point
     assert parameters.check(point) == point and repr(point[label]) == repr(whole[label])
 
 
@@ -237,11 +237,11 @@ def test_any_part_of_a_point_can_be_completed(space, chance):
 @given(spaces(), st.randoms(use_true_random=False))
 def test_fixed_labels_are_never_drawn(space, chance):
     _, parameters = space
-    whole = make("random", parameters)([], [], 0, 0)
+    whole = make("random", parameters)([], [], 0, 0).point
     fixed = {label: whole[label] for label in whole if chance.random() < 0.4}
     under = parameters.with_fixed(fixed)
     assert not set(Compiled(under).labels) & set(fixed)
     for number in range(4):
-        point = make("random", under)([], [], number, 0)
+        point = make("random", under)([], [], number, 0).point
         assert parameters.check(point) == point
         assert all(repr(point[label]) == repr(fixed[label]) for label in set(point) & set(fixed))

@@ -55,7 +55,7 @@ def draw(name: str) -> dict[str, list]:
     if name == "qmc":
         points = [algorithm._legal(k) for k in range(ROUNDS)]
     else:
-        points = [algorithm([], [], number, 7) for number in range(ROUNDS)]
+        points = [algorithm([], [], number, 7).point for number in range(ROUNDS)]
     return {label: [point[label] for point in points] for label in WORDS}
 
 

@@ -17,7 +17,7 @@ from typing import Any, final
 
 from ..errors import TrackingError
 from ..store import PARENT, without_passwords
-from ..trial import Trial, from_json, outcome_of
+from ..trial import Trial, from_json, outcome_of, why_of
 from .runs import Pair, pages, pair_of
 from .tracking import PATIENT, connect, explained, missing_file
 from .writing import folder_at_hand
@@ -192,8 +192,8 @@ def _study_run(client: Any, uri: str, run_id: str) -> Any:
 def _trial(text: str | None, run: Any, name: str) -> Trial:
     fields = _parsed(text, run, name)
     with _readable(run, name):
-        outcome = fields.pop("outcome")
-        return Trial(**fields, outcome=None if outcome is None else outcome_of(outcome))
+        outcome, why = fields.pop("outcome"), why_of(fields.pop("why", None))
+        return Trial(**fields, outcome=None if outcome is None else outcome_of(outcome), why=why)
 
 
 def _parsed(text: str | None, run: Any, name: str) -> dict[str, Any]:

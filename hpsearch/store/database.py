@@ -19,7 +19,8 @@ from .rows import checksum
 __all__ = ["Database"]
 
 APPLICATION = 0x68707331  # "hps1" in the file's header, so that tools can tell what it is
-VERSION = 2
+VERSION = 3
+OLDER = 2  # without `why`; read as it is, and given that column when it is opened for writing
 WAIT = 10.0  # seconds to wait for another connection's write
 TRIES = 3  # at the lock: a reader who asks whether it is taken has it for a moment
 MOMENT = 0.02  # seconds between them
@@ -38,6 +39,7 @@ CREATE TABLE trials (
     point TEXT NOT NULL,
     outcome TEXT,
     checksum INTEGER NOT NULL,
+    why TEXT,
     PRIMARY KEY (number, attempt)
 );
 CREATE INDEX trials_by_value ON trials (status, value);
@@ -101,12 +103,16 @@ class Database:
             self._check()
 
     def open(self) -> None:
-        """Take the lock, if it is to be written, and refuse a file that is damaged or not ours."""
+        """Take the lock, if it is to be written, and refuse a file that is damaged or not ours.
+
+        What is to be written gets the format of this version.
+        """
         with self.translated(), self._closed_on_error():
             if self._write:
                 self._take_lock()
             self.ended = self._remembered()  # before the trials are counted: a driver may run
-            self._check()
+            if self._check() == OLDER and self._write:
+                self._upgrade()
             self.remember(self.ended)
 
     def connection(self) -> sqlite3.Connection:
@@ -303,15 +309,15 @@ class Database:
         _sync(self._folder)
         self.remember(ended)
 
-    def _check(self) -> None:
-        """Refuse a database that is damaged, shortened, or not ours."""
+    def _check(self) -> int:
+        """Return the format of the database; refuse one that is damaged, shortened, or not ours."""
         connection = self.connection()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application == APPLICATION and version != VERSION:
+        if application == APPLICATION and version not in (OLDER, VERSION):
             raise StudyError(
-                f"This hpsearch reads studies of format {VERSION}; {self.file} has format "
-                f"{version}. Use the version of hpsearch that made it, or start a new study."
+                f"This hpsearch reads studies of formats {OLDER} and {VERSION}; {self.file} has "
+                f"format {version}. Use the version of hpsearch that made it, or start a new study."
             )
         if application != APPLICATION:
             raise self._damaged("its header has no mark of a study")
@@ -319,6 +325,13 @@ class Database:
         if found != ["ok"]:
             raise self._damaged(found[0].replace("*** in database main ***\n", "").rstrip("."))
         self._refuse_shortened(connection)
+        return int(version)
+
+    def _upgrade(self) -> None:
+        """From format 2 to 3; no row is rewritten. Readers that have the file open read on."""
+        with self.transaction() as connection:
+            connection.execute("ALTER TABLE trials ADD COLUMN why TEXT")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _refuse_shortened(self, connection: sqlite3.Connection) -> None:
         (ended,) = connection.execute("SELECT count(ended) FROM trials").fetchone()

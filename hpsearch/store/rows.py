@@ -6,13 +6,16 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from ..trial import Status, Trial, finite, from_json, outcome_of, to_json
+from ..trial import Status, Trial, finite, from_json, outcome_of, to_json, why_of
 
 __all__ = ["COLUMNS", "MARKS", "checksum", "row_of", "trial_of"]
 
 COLUMNS = (
-    "number, attempt, status, value, started, ended, source, name, seed, point, outcome, checksum"
+    "number, attempt, status, value, started, ended, source, name, seed, point, outcome, "
+    "checksum, why"
 )
+"""As they are written. All there are is read, as a file of format 2 has no `why`."""
+
 MARKS = ", ".join("?" * (COLUMNS.count(",") + 1))
 
 
@@ -28,20 +31,28 @@ def row_of(trial: Trial) -> tuple[Any, ...]:
     row: tuple[Any, ...] = (trial.number, trial.attempt, trial.status.value, value)
     row += (float(trial.started), ended, trial.source, trial.name, trial.seed)
     row += (to_json(trial.point), None if trial.outcome is None else to_json(trial.outcome))
-    return (*row, checksum(*row))
+    why = None if trial.why is None else to_json(trial.why)
+    return (*row, _checksum(row, why), why)
 
 
 def trial_of(row: tuple[Any, ...]) -> Trial:
-    """Read the values of `COLUMNS`.
+    """Read a row of the table: the values of `COLUMNS`, without `why` where the format has none.
 
     Raises:
         ValueError: if they are not what was written.
     """
-    *values, written = row
+    values, written, why = row[:11], row[11], row[12] if len(row) > 12 else None
     number, attempt, status, _, started, ended, source, name, seed, point, outcome = values
-    if checksum(*values) != written:
+    if _checksum(values, why) != written:
         raise ValueError(f"trial {number} is not what was written")
     trial = Trial(number, from_json(point), seed, started, attempt, source, name, ended)
+    if why is not None:
+        trial = replace(trial, why=why_of(from_json(why)))
     if status == Status.RUNNING:
         return trial
     return replace(trial, outcome=outcome_of(from_json(outcome)))
+
+
+def _checksum(values: tuple[Any, ...], why: str | None) -> int:
+    """That of a row. Without a reason it is that of format 2, which had none."""
+    return checksum(*values) if why is None else checksum(*values, why)

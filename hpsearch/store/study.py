@@ -243,8 +243,7 @@ class Store:
         """Every attempt at every trial (of this source), ordered by (number, attempt)."""
         with self._database.translated():
             rows = self._database.connection().execute(
-                f"SELECT {COLUMNS} FROM trials WHERE ?1 IS NULL OR source = ?1"
-                " ORDER BY number, attempt",
+                "SELECT * FROM trials WHERE ?1 IS NULL OR source = ?1 ORDER BY number, attempt",
                 (source,),
             )
             return [trial_of(row) for row in rows]
@@ -263,7 +262,7 @@ class Store:
             row = (
                 self._database.connection()
                 .execute(
-                    f"SELECT {COLUMNS} FROM trials WHERE number = ? AND attempt = ?",
+                    "SELECT * FROM trials WHERE number = ? AND attempt = ?",
                     (number, attempt),
                 )
                 .fetchone()
@@ -280,7 +279,7 @@ class Store:
         order = {"maximize": "DESC", "minimize": "ASC"}[direction]
         with self._database.translated():
             rows = self._database.connection().execute(
-                f"SELECT {COLUMNS} FROM trials WHERE status = 'ok' AND value IS NOT NULL"
+                "SELECT * FROM trials WHERE status = 'ok' AND value IS NOT NULL"
                 f" AND ended <= ? ORDER BY value {order}, number, attempt LIMIT ?",
                 (9e99 if until is None else until, count),
             )

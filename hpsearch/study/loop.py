@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -27,6 +28,7 @@ from ..trial import (
     Outcome,
     Report,
     Status,
+    Suggestion,
     Task,
     Trial,
 )
@@ -187,15 +189,15 @@ class Driver:
         number = max(self.trials, default=-1) + 1
         history, pending = self._history(), self._pending()
         try:
-            source, name, point = self._proposed(number, history, pending)
+            source, name, found = self._proposed(number, history, pending)
         except SearchStopped as error:
             self.ended_by, self._error = str(error), error
             return None
-        if point is None:
+        if found is None:
             self._end_by("the space is used up")
             return None
-        seed = seed_of(self._seed, number)
-        return Trial(number, point, seed, time.time(), source=source, name=name)
+        seed, why = seed_of(self._seed, number), found.why
+        return Trial(number, found.point, seed, time.time(), source=source, name=name, why=why)
 
     def _over(self) -> bool:
         """Whether no trial may start now; notes why once the search is over."""
@@ -219,12 +221,12 @@ class Driver:
 
     def _proposed(
         self, number: int, history: list[Observation], pending: list[Observation]
-    ) -> tuple[str, str | None, Any]:
+    ) -> tuple[str, str | None, Suggestion | None]:
         from .. import suggest
 
         if self._planned:
             source, name, partial = self._planned.pop(0)
-            point = suggest.fill(
+            found = suggest.fill(
                 self._options.algo,
                 self._problem.parameters.with_fixed(self._options.fix),
                 partial,
@@ -233,7 +235,7 @@ class Driver:
                 number,
                 self._seed,
             )
-            return source, name, point
+            return source, name, Suggestion(found.point) if source == "baseline" else found
         return "suggested", None, self._algorithm(history, pending, number, self._seed)
 
     def _interrupted_trial(self) -> Trial | None:
@@ -241,14 +243,8 @@ class Driver:
         busy = {key.number for key in self._running}
         for trial in self.trials.values():
             if self._is_owed(trial) and trial.number not in busy:
-                return Trial(
-                    trial.number,
-                    trial.point,
-                    trial.seed,
-                    time.time(),
-                    attempt=trial.attempt + 1,
-                    source=trial.source,
-                    name=trial.name,
+                return replace(
+                    trial, attempt=trial.attempt + 1, started=time.time(), ended=None, outcome=None
                 )
         return None
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ..declare import Choice, Maybe
 from ..errors import PointError, SpaceError, nearest
 from ..space import Parameters
-from ..trial import Algorithm, Observation, Point, Value
-from .drawn import anneal_of, random_of, tpe_of
+from ..trial import Algorithm, Observation, Point, Suggestion, Value
+from .drawn import STARTUP, anneal_of, random_of, tpe_of
 from .sequences import grid_of, qmc_of
 
 __all__ = ["NAMES", "fill", "make"]
 
-STARTUP = 20  # trials that hyperopt's tpe wants to have seen; it draws them at random
-
 
 def auto_of(parameters: Parameters) -> Algorithm:
     """hyperopt's `tpe` after a quasi-random start, which covers the space better than a random one."""
-    start, model = qmc_of(parameters), tpe_of(parameters)
+    start, model = qmc_of(parameters, source="start"), tpe_of(parameters)
 
     def suggest(
         history: Sequence[Observation], pending: Sequence[Observation], number: int, seed: int
-    ) -> Point | None:
+    ) -> Suggestion | None:
         algorithm = start if len(history) + len(pending) < STARTUP else model
         return algorithm(history, pending, number, seed)
 
@@ -64,11 +63,12 @@ def fill(
     pending: Sequence[Observation],
     number: int,
     seed: int,
-) -> Point:
-    """Return a full point with the given values; the algorithm suggests the rest.
+) -> Suggestion:
+    """Suggest a full point with the given values; the algorithm chooses the rest.
 
     Under `grid`, `qmc` and `auto` the rest is random: their sequences stay whole. Every given label is
-    active in the point: what decides about it is drawn accordingly.
+    active in the point: what decides about it is drawn accordingly. What the algorithm knows of
+    the point is kept, with the source ``"filled"``; there is no reason where it chose nothing.
 
     Raises:
         PointError: for unknown labels, illegal values, and labels that cannot be active together.
@@ -88,9 +88,11 @@ def fill(
         {**parameters.fixed, **given},
     )
     algorithm = make("random" if name in ("auto", "grid", "qmc") else name, under)
-    point = algorithm(history, pending, number, seed)
-    assert point is not None  # algorithms that draw never come to an end
-    return point
+    found = algorithm(history, pending, number, seed)
+    assert found is not None  # algorithms that draw never come to an end
+    if found.why is None or found.point.keys() <= under.fixed.keys():
+        return Suggestion(found.point)
+    return replace(found, why=replace(found.why, source="filled"))
 
 
 def _implied(parameters: Parameters, given: Point) -> Point:

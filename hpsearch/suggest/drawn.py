@@ -19,12 +19,13 @@ from hyperopt.base import (
 )
 
 from ..space import Parameters
-from ..trial import Observation, Point, finite
+from ..trial import Observation, Suggestion, Why, finite
 from .compiled import Compiled
 from .legal import first_legal
 
-__all__ = ["Drawn", "anneal_of", "draw_seed", "random_of", "tpe_of"]
+__all__ = ["STARTUP", "Drawn", "anneal_of", "draw_seed", "random_of", "tpe_of"]
 
+STARTUP = 20  # trials that hyperopt's tpe wants to have seen, its own default; before, it is random
 CANDIDATES = 24  # hyperopt's own default for tpe: it proposes the best of so many
 MOST_GUIDED = 50  # rejected draws of an algorithm after which the prior is drawn from
 
@@ -42,16 +43,25 @@ class Drawn:
     Args:
         suggest: hyperopt's function ``(new_ids, domain, trials, seed) -> [document]``, which is
             also told the number of the attempt.
-        learns: whether it looks at the trials at all.
+        source: what its suggestions are said to come from; see `Why`.
+        learns_from: the least number of trials that it learns from: with fewer it draws at
+            random. None: it never looks at the trials.
     """
 
     def __init__(
-        self, parameters: Parameters, suggest: Callable[..., Any], *, learns: bool
+        self,
+        parameters: Parameters,
+        suggest: Callable[..., Any],
+        *,
+        source: str,
+        learns_from: int | None = None,
     ) -> None:
         self._parameters = parameters
         self._compiled = Compiled(parameters)
         self._suggest = suggest
-        self._documents = _Documents(self._compiled) if learns else None
+        self._source = source
+        self._least = learns_from or 0
+        self._documents = None if learns_from is None else _Documents(self._compiled)
 
     def __call__(
         self,
@@ -59,8 +69,8 @@ class Drawn:
         pending: Sequence[Observation],
         number: int,
         seed: int,
-    ) -> Point | None:
-        """Return the point for trial `number`.
+    ) -> Suggestion | None:
+        """Suggest trial `number`.
 
         Raises:
             SearchStopped: if 1,000 draws violate the constraints.
@@ -69,10 +79,12 @@ class Drawn:
         trials = trials_from_docs(documents, validate=False)
         return first_legal(self._parameters, self._draws(trials, number, seed))
 
-    def _draws(self, trials: Trials, number: int, seed: int) -> Iterator[Point]:
+    def _draws(self, trials: Trials, number: int, seed: int) -> Iterator[Suggestion]:
         for attempt in itertools.count():
             own = draw_seed(seed, number, attempt)
-            yield self._compiled.decode_point(self._draw(trials, own, attempt))
+            point = self._compiled.decode_point(self._draw(trials, own, attempt))
+            guided = attempt < MOST_GUIDED and len(trials) >= self._least
+            yield Suggestion(point, Why(self._source if guided else "random"))
 
     def _draw(self, trials: Trials, seed: int, attempt: int) -> dict[str, Any]:
         """Return the raw values of one suggestion; hyperopt cannot handle a space without labels."""
@@ -87,23 +99,31 @@ class Drawn:
 
 def tpe_of(parameters: Parameters) -> Drawn:
     """hyperopt's tree of Parzen estimators, with its own settings; 20 random trials first."""
-    return Drawn(parameters, _tpe, learns=True)
+    return Drawn(parameters, _tpe, source="tpe", learns_from=STARTUP)
 
 
 def random_of(parameters: Parameters) -> Drawn:
     """Independent draws."""
-    return Drawn(parameters, _random, learns=False)
+    return Drawn(parameters, _random, source="random")
 
 
 def anneal_of(parameters: Parameters) -> Drawn:
     """hyperopt's annealing: draws ever closer to the best trials."""
-    return Drawn(parameters, _anneal, learns=True)
+    return Drawn(parameters, _anneal, source="anneal", learns_from=1)
 
 
 def _tpe(ids: list[int], domain: Any, trials: Trials, seed: int, attempt: int) -> Any:
     """With fewer candidates tpe's choice is less greedy; with one it draws from its good density."""
     candidates = max(CANDIDATES >> attempt, 1)
-    return tpe.suggest(ids, domain, trials, seed, n_EI_candidates=candidates, verbose=False)
+    return tpe.suggest(
+        ids,
+        domain,
+        trials,
+        seed,
+        n_startup_jobs=STARTUP,
+        n_EI_candidates=candidates,
+        verbose=False,
+    )
 
 
 def _random(ids: list[int], domain: Any, trials: Trials, seed: int, attempt: int) -> Any:

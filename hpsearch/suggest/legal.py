@@ -7,24 +7,24 @@ from collections.abc import Iterable
 
 from ..errors import SearchStopped
 from ..space import Parameters
-from ..trial import Point
+from ..trial import Suggestion
 
 __all__ = ["MOST_REJECTED", "first_legal"]
 
 MOST_REJECTED = 1000
 
 
-def first_legal(parameters: Parameters, points: Iterable[Point]) -> Point | None:
-    """Return the first point that violates no constraint, None if the points end before.
+def first_legal(parameters: Parameters, suggestions: Iterable[Suggestion]) -> Suggestion | None:
+    """Return the first one whose point violates no constraint, None if they end before.
 
     Raises:
         SearchStopped: after 1,000 violations in a row; names the constraint behind most of them.
     """
     rejected: Counter[str] = Counter()
-    for point in points:
-        constraint = parameters.violated(point)
+    for suggestion in suggestions:
+        constraint = parameters.violated(suggestion.point)
         if constraint is None:
-            return point
+            return suggestion
         rejected[constraint] += 1
         if rejected.total() == MOST_REJECTED:
             name, times = rejected.most_common(1)[0]

@@ -17,7 +17,7 @@ from scipy.stats import qmc
 from ..declare import Choice, Integer, Maybe, Uniform, Word
 from ..errors import SearchStopped, SpaceError
 from ..space import Parameter, Parameters
-from ..trial import Observation, Point, Value
+from ..trial import Observation, Point, Suggestion, Value, Why
 from .legal import first_legal
 
 __all__ = ["Walked", "grid_of", "grid_size", "qmc_of"]
@@ -31,11 +31,15 @@ class Walked:
 
     Args:
         start: returns the sequence for a seed.
+        source: what its suggestions are said to come from; see `Why`.
     """
 
-    def __init__(self, parameters: Parameters, start: Callable[[int], Iterator[Point]]) -> None:
+    def __init__(
+        self, parameters: Parameters, start: Callable[[int], Iterator[Point]], *, source: str
+    ) -> None:
         self._parameters = parameters
         self._start = start
+        self._why = Why(source)
         self._begin(0)
 
     def __call__(
@@ -44,8 +48,8 @@ class Walked:
         pending: Sequence[Observation],
         number: int,
         seed: int,
-    ) -> Point | None:
-        """Return the next point of the sequence, None after its end.
+    ) -> Suggestion | None:
+        """Suggest the next point of the sequence, None after its end.
 
         Raises:
             SearchStopped: if 1,000 points in a row violate the constraints.
@@ -58,7 +62,7 @@ class Walked:
             if trial.source == "suggested" and trial.number < number
         }
         found = self._legal(len(earlier))
-        return copy.deepcopy(found)
+        return None if found is None else Suggestion(copy.deepcopy(found), self._why)
 
     def _begin(self, seed: int) -> None:
         self._seed = seed
@@ -72,17 +76,17 @@ class Walked:
             if self._stopped is not None:
                 raise self._stopped.with_traceback(None)
             try:
-                point = first_legal(self._parameters, self._points)
+                found = first_legal(self._parameters, map(Suggestion, self._points))
             except SearchStopped as stopped:
                 self._stopped = stopped
                 raise
-            if point is None:
+            if found is None:
                 return None
-            self._found.append(point)
+            self._found.append(found.point)
         return self._found[k]
 
 
-def qmc_of(parameters: Parameters) -> Walked:
+def qmc_of(parameters: Parameters, *, source: str = "sequence") -> Walked:
     """Points of a scrambled Sobol sequence, one dimension for each free label.
 
     Scrambled once by the study's seed (Owen 1998): a new scramble for each trial would lose what
@@ -96,7 +100,7 @@ def qmc_of(parameters: Parameters) -> Walked:
         raise SpaceError(
             f"qmc can search at most {most} parameters, got {count}. Use another algorithm: random."
         )
-    return Walked(parameters, lambda seed: _sobol(parameters, seed))
+    return Walked(parameters, lambda seed: _sobol(parameters, seed), source=source)
 
 
 def grid_of(parameters: Parameters, steps: int) -> Walked:
@@ -109,7 +113,9 @@ def grid_of(parameters: Parameters, steps: int) -> Walked:
         SpaceError: unless steps is a whole number from 1.
     """
     _check_steps(steps)
-    return Walked(parameters, lambda seed: (point for point, _ in _grid(parameters, steps)))
+    return Walked(
+        parameters, lambda seed: (point for point, _ in _grid(parameters, steps)), source="grid"
+    )
 
 
 def grid_size(parameters: Parameters, steps: int = 5, most: int = 1_000_000) -> int | None:
