@@ -40,7 +40,7 @@ from hpsearch.record import (
 from hpsearch.record import test_of as record_test_of
 from hpsearch.record.tracking import PATIENT, artifact_root, connect
 from hpsearch.store import PARENT, Store
-from hpsearch.trial import Key, Outcome, Report, Status, Trial, from_json, to_json
+from hpsearch.trial import Key, Outcome, Report, Status, Trial, Why, from_json, to_json
 
 # MLflow 3.17.2 uses an option that SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -112,7 +112,8 @@ def record(store: Store) -> Iterator[Callable[..., Recorder]]:
 
 def run_trial(store: Store, number: int, status: Status = Status.OK, **more: Any) -> Trial:
     """Start and end a trial of two seconds in the store."""
-    given = {key: more.pop(key) for key in ("attempt", "source", "name", "point") if key in more}
+    keys = ("attempt", "source", "name", "point", "why")
+    given = {key: more.pop(key) for key in keys if key in more}
     trial = Trial(number, given.pop("point", POINT), 40 + number, 1e9 + 10 * number, **given)
     store.start(trial)
     if status is Status.OK:
@@ -182,6 +183,27 @@ def test_a_trial_becomes_a_run_with_exactly_its_active_labels(
     assert from_json(to_json(ended)) == written
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", "abc123")
+
+
+def test_why_a_point_was_suggested_is_a_tag_of_its_run(
+    uri: str, store: Store, record: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    recorder = record(uri, hold=0.0, curves=0.0)
+    why = Why("local", -0.973, 0.012, 0.002, 14, 0.03)
+    told = (
+        "local search; expected val_accuracy 0.973 ± 0.012, expected improvement 0.002; "
+        "nearest to trial 14 (distance 0.03)"
+    )
+    run_trial(store, 0, source="baseline", name="notes")
+    run_trial(store, 1, why=why)
+    store.start(Trial(2, POINT, 1, time.time(), why=why))
+    assert recorder.flush(60)
+    found = runs(uri, store)
+    assert "hpsearch.why" not in found["digits-1 #000 notes"].data.tags
+    assert found["digits-1 #001"].data.tags["hpsearch.why"] == told
+    assert found["digits-1 #002"].data.tags["hpsearch.why"] == told
+    written = from_json(artifact(uri, found["digits-1 #001"], "trial.json", tmp_path))
+    assert written["why"]["loss"] == -0.973 and written["why"]["nearest"] == 14
 
 
 def test_the_study_is_the_parent_with_its_note_parameters_and_files(

@@ -143,7 +143,8 @@ def show_command(
     if as_json:
         click.echo(to_json(found[0]))
     else:
-        _show_trial(name, found[0], runs.get((number, found[0].attempt)), folder)
+        run_id = runs.get((number, found[0].attempt))
+        _show_trial(name, settings, found[0], run_id, folder)
 
 
 def _show_study(
@@ -180,13 +181,18 @@ def _show_study(
         click.echo(f"… and {len(trials) - len(shown)} more: {again}")
 
 
-def _show_trial(name: str, trial: Any, run_id: str | None, folder: Path) -> None:
+def _show_trial(
+    name: str, settings: dict[str, Any], trial: Any, run_id: str | None, folder: Path
+) -> None:
+    from ..record import why_lines
     from ..study import value_text
     from .tables import point_lines, when
 
     click.echo(f"Trial {trial.number} of {name}: {trial.status.value}, {value_text(trial.value)}")
+    why = [] if trial.why is None else why_lines(trial.why, settings)
     rows = {
         "source": f"{trial.source} {trial.name or ''}".strip(),
+        **({"why": f"\n{' ' * 14}".join(why)} if why else {}),
         "attempt": trial.attempt + 1,
         "seed": trial.seed,
         "started": when(trial.started),

@@ -3,7 +3,7 @@
 The study store is the truth; see `hpsearch.store`. Only this package imports MLflow, and only when
 it is used. What MLflow is told is plain data made in `content`; `projection` writes it, in the
 thread of `recorder`; `reading` reads it back; `models` has the best models and `registry` the champion
-among them; `view` is how the page opens.
+among them; `view` is how the page opens; `why` is what a suggestion is explained with.
 """
 
 from ..store import without_passwords
@@ -13,6 +13,7 @@ from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
 from .registry import Champion, Registered, champion, registered_name
 from .tracking import check, missing_file, tracking_uri, ui_command, ui_line
+from .why import why_lines
 
 __all__ = [
     "Champion",
@@ -35,5 +36,6 @@ __all__ = [
     "tracking_uri",
     "ui_command",
     "ui_line",
+    "why_lines",
     "without_passwords",
 ]

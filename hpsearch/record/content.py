@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from ..store import json_without_passwords, without_passwords
 from ..trial import Outcome, Point, Status, Trial, finite, to_json
+from .why import why_lines
 
 __all__ = [
     "Facts",
@@ -127,11 +128,11 @@ def child_params(point: Point) -> dict[str, str]:
     return {key: _cut(_written(value), PARAM_LONGEST) for key, value in _legal_keys(point.items())}
 
 
-def child_tags(study_id: str, space: str, trial: Trial) -> dict[str, str]:
+def child_tags(study_id: str, settings: Settings, trial: Trial) -> dict[str, str]:
     """The tags of a trial's run, but for the one that names its parent."""
     tags = {
         "hpsearch.study_id": study_id,
-        "hpsearch.space": space,
+        "hpsearch.space": settings.get("space", ""),
         "hpsearch.number": str(trial.number),
         "hpsearch.attempt": str(trial.attempt),
         "hpsearch.seed": str(trial.seed),
@@ -140,6 +141,8 @@ def child_tags(study_id: str, space: str, trial: Trial) -> dict[str, str]:
     }
     if trial.name:
         tags["hpsearch.name"] = _cut(without_passwords(trial.name), TAG_LONGEST)
+    if trial.why:
+        tags["hpsearch.why"] = "; ".join(why_lines(trial.why, settings))
     if trial.error:
         tags["hpsearch.error"] = _cut(_first_line(without_passwords(trial.error)), TAG_LONGEST)
     if trial.outcome is not None:

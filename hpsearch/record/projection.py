@@ -181,7 +181,7 @@ class Projection:
         return self._runs[pair]
 
     def _child_tags(self, trial: Trial) -> dict[str, str]:
-        return content.child_tags(self._store.id, self._settings.get("space", ""), trial)
+        return content.child_tags(self._store.id, self._settings, trial)
 
     # The study
 
