@@ -235,7 +235,6 @@ def test_seeds_differ_for_every_trial_attempt_and_study():
 @pytest.mark.parametrize(
     ("name", "sources"),
     [
-        ("auto", ["start"] * 20 + ["tpe"] * 2),
         ("tpe", ["random"] * 20 + ["tpe"] * 2),
         ("anneal", ["random"] + ["anneal"] * 21),
         ("random", ["random"] * 22),
@@ -247,6 +246,21 @@ def test_a_suggestion_says_where_it_came_from(name, sources):
     algorithm, history = make(name, mixed()), search(make(name, mixed()), 22)
     found = [algorithm(history[:number], [], number, 0).why for number in range(22)]
     assert found == [Why(source) for source in sources]
+
+
+def test_auto_says_what_it_expects_of_a_point_and_which_trial_is_nearest():
+    algorithm, history = make("auto", mixed()), search(make("auto", mixed()), 22)
+    whys = [algorithm(history[:number], [], number, 0).why for number in range(22)]
+    assert [why.source for why in whys[:6]] == ["start"] * 6
+    assert whys[0] == Why("start")
+    losses = [trial.loss for trial in history]
+    for number, why in enumerate(whys[6:], 6):
+        assert why.source in ("prior", "parzen", "mutation", "local")
+        assert why.loss < max(loss for loss in losses[:number] if loss is not None)
+        assert why.spread > 0 and why.improvement >= 0
+        assert 0 <= why.nearest < number and 0 < why.distance <= 1
+    distances = {why.distance for why in whys[1:]}
+    assert len(distances) > 15
 
 
 def test_a_suggestion_of_the_prior_after_rejected_ones_says_random():

@@ -9,27 +9,15 @@ from ..declare import Choice, Maybe
 from ..errors import PointError, SpaceError, nearest
 from ..space import Parameters
 from ..trial import Algorithm, Observation, Point, Suggestion, Value
-from .drawn import STARTUP, anneal_of, random_of, tpe_of
+from .auto import Auto
+from .drawn import anneal_of, random_of, tpe_of
 from .sequences import grid_of, qmc_of
 
 __all__ = ["NAMES", "fill", "make"]
 
 
-def auto_of(parameters: Parameters) -> Algorithm:
-    """hyperopt's `tpe` after a quasi-random start, which covers the space better than a random one."""
-    start, model = qmc_of(parameters, source="start"), tpe_of(parameters)
-
-    def suggest(
-        history: Sequence[Observation], pending: Sequence[Observation], number: int, seed: int
-    ) -> Suggestion | None:
-        algorithm = start if len(history) + len(pending) < STARTUP else model
-        return algorithm(history, pending, number, seed)
-
-    return suggest
-
-
 ALGORITHMS: dict[str, Callable[[Parameters, int], Algorithm]] = {
-    "auto": lambda parameters, steps: auto_of(parameters),
+    "auto": lambda parameters, steps: Auto(parameters),
     "tpe": lambda parameters, steps: tpe_of(parameters),
     "random": lambda parameters, steps: random_of(parameters),
     "anneal": lambda parameters, steps: anneal_of(parameters),

@@ -77,7 +77,8 @@ class Drawn:
         """
         documents = [] if self._documents is None else self._documents.of(history, pending)
         trials = trials_from_docs(documents, validate=False)
-        return first_legal(self._parameters, self._draws(trials, number, seed))
+        draws = self._draws(trials, number, seed)
+        return first_legal(lambda draw: self._parameters.violated(draw.point), draws)
 
     def _draws(self, trials: Trials, number: int, seed: int) -> Iterator[Suggestion]:
         for attempt in itertools.count():

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from ..errors import SearchStopped
-from ..space import Parameters
-from ..trial import Suggestion
 
 __all__ = ["MOST_REJECTED", "first_legal"]
 
 MOST_REJECTED = 1000
 
+T = TypeVar("T")
 
-def first_legal(parameters: Parameters, suggestions: Iterable[Suggestion]) -> Suggestion | None:
-    """Return the first one whose point violates no constraint, None if they end before.
+
+def first_legal(violated: Callable[[T], str | None], suggestions: Iterable[T]) -> T | None:
+    """Return the first one that violates no constraint, None if they end before.
+
+    Args:
+        violated: names the constraint that a suggestion violates, None for a legal one.
 
     Raises:
         SearchStopped: after 1,000 violations in a row; names the constraint behind most of them.
     """
     rejected: Counter[str] = Counter()
     for suggestion in suggestions:
-        constraint = parameters.violated(suggestion.point)
+        constraint = violated(suggestion)
         if constraint is None:
             return suggestion
         rejected[constraint] += 1

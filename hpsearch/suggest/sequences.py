@@ -76,13 +76,13 @@ class Walked:
             if self._stopped is not None:
                 raise self._stopped.with_traceback(None)
             try:
-                found = first_legal(self._parameters, map(Suggestion, self._points))
+                found = first_legal(self._parameters.violated, self._points)
             except SearchStopped as stopped:
                 self._stopped = stopped
                 raise
             if found is None:
                 return None
-            self._found.append(found.point)
+            self._found.append(found)
         return self._found[k]
 
 

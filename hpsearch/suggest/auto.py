@@ -1,0 +1,97 @@
+"""`auto`: our own search algorithm, as a pure function of the history."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from ..space import Parameters
+from ..trial import Observation, Point, Suggestion, Why, finite
+from .coded import Coded
+from .searcher import Found, Searcher
+from .told import Told
+
+__all__ = ["Auto"]
+
+
+_NUMBER = operator.attrgetter("number")
+
+
+@final
+class Auto:
+    """An `Algorithm` that asks a `Searcher`.
+
+    Args:
+        repeats: whether a point that was tried may be suggested again.
+    """
+
+    def __init__(self, parameters: Parameters, *, repeats: bool = False) -> None:
+        self._parameters = parameters
+        self._coded = Coded(parameters)
+        self._searcher = Searcher(
+            self._coded.columns,
+            lambda row: parameters.violated(self._coded.point(row)),
+            repeats=repeats,
+        )
+        self._seen: list[Observation] = []
+        self._told = Told(self._coded.columns)
+
+    def __call__(
+        self,
+        history: Sequence[Observation],
+        pending: Sequence[Observation],
+        number: int,
+        seed: int,
+    ) -> Suggestion | None:
+        """Suggest trial `number`, None if all points of a finite space were tried.
+
+        Raises:
+            SearchStopped: if 1,000 suggestions violate the constraints.
+        """
+        self._learn(sorted(history, key=_NUMBER))
+        rows = [self._row(trial.point) for trial in sorted(pending, key=_NUMBER)]
+        running = np.array(rows).reshape(len(rows), len(self._coded.columns))
+        found = self._searcher.suggest(self._told, running, number, seed)
+        return None if found is None else Suggestion(self._coded.point(found.row), self._why(found))
+
+    def _why(self, found: Found) -> Why:
+        number, distance = self._told.nearest(found.row) or (None, None)
+        return Why(found.source, found.loss, found.spread, found.improvement, number, distance)
+
+    def _learn(self, history: Sequence[Observation]) -> None:
+        """Take in what is new; forget what is no longer as it was."""
+        kept = _common(self._seen, history)
+        if kept < len(self._seen):
+            self._told.cut(kept)
+            self._searcher.forget(kept)
+            del self._seen[kept:]
+        for trial in history[kept:]:
+            loss = math.nan if trial.loss is None or not finite(trial.loss) else float(trial.loss)
+            self._told.add(trial.number, self._row(trial.point), loss)
+            self._seen.append(trial)
+
+    def _row(self, point: Point) -> np.ndarray:
+        return self._coded.row(point)
+
+
+def _common(old: Sequence[Observation], new: Sequence[Observation]) -> int:
+    """How many trials at the beginning are the same."""
+    same = list(map(operator.is_, old, new))
+    if all(same):
+        return len(same)
+    start = same.index(False)
+    for i in range(start, len(same)):
+        if not _equal(old[i], new[i]):
+            return i
+    return len(same)
+
+
+def _equal(old: Observation, new: Observation) -> bool:
+    """Whether two trials are the same, to the type of each value: 1 is not True."""
+    if old.number != new.number or old.loss != new.loss:
+        return False
+    return old.point is new.point or repr(old.point) == repr(new.point)

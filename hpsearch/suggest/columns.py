@@ -1,0 +1,230 @@
+"""A conditional space as columns of numbers, and which of them are active in each row.
+
+The estimators see nothing else, so they serve our spaces and any of hyperopt's alike. A code is
+the number of an option, or the share of the prior that lies below an ordered value: in [0, 1], so
+that uniform draws are draws from the prior. NaN stands where a parameter is not active.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Atom", "Codes", "Column", "Columns", "Mask"]
+
+Codes: TypeAlias = NDArray[np.float64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+MOST_KNOWN = 100_000  # answers of conditions that are remembered
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Atom:
+    """One condition on the codes of other columns; false where one of them is not active.
+
+    Attributes:
+        columns: the numbers of the columns that it reads.
+        allowed: for one column of options or rungs, whether it holds at each.
+        holds: whether it holds for the codes of the columns, asked where `allowed` is None.
+    """
+
+    columns: tuple[int, ...]
+    allowed: Mask | None = None
+    holds: Callable[[tuple[float, ...]], bool] | None = None
+
+
+Places: TypeAlias = tuple[tuple[Atom, ...], ...]
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Column:
+    """One parameter.
+
+    Attributes:
+        label: its name in the space.
+        edges: the share of the prior below each option or rung, from 0 to 1, one more than there
+            are of them; None for a continuum.
+        ordered: whether near codes mean near values.
+        places: when it is active: where all atoms of any place hold. No atoms mean always.
+    """
+
+    label: str
+    edges: Codes | None
+    ordered: bool
+    places: Places
+
+    @property
+    def count(self) -> int:
+        """The number of options or rungs, 0 for a continuum."""
+        return 0 if self.edges is None else len(self.edges) - 1
+
+    @property
+    def always(self) -> bool:
+        return any(not place for place in self.places)
+
+    def numbers(self, codes: Codes) -> NDArray[np.intp]:
+        """The number of the option or rung of each code; 0 for NaN."""
+        assert self.edges is not None
+        known = np.nan_to_num(codes, nan=0.0)
+        if not self.ordered:
+            return known.astype(np.intp)
+        return np.searchsorted(self.edges[1:-1], known, side="right")
+
+    def codes(self, numbers: NDArray[np.intp]) -> Codes:
+        """The code of each option or rung."""
+        assert self.edges is not None
+        if not self.ordered:
+            return numbers.astype(np.float64)
+        return ((self.edges[:-1] + self.edges[1:]) / 2)[numbers]
+
+    def at(self, shares: Codes) -> Codes:
+        """The codes of the values below which these shares of the prior lie."""
+        if self.edges is None:
+            return shares
+        return self.codes(np.searchsorted(self.edges[1:-1], shares, side="right"))
+
+
+@final
+class Columns(Sequence[Column]):
+    """The columns, ordered so that what decides about a column stands before it.
+
+    Attributes:
+        labels: of the columns.
+        ordered: whether near codes of a column mean near values (columns,).
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
+        self.labels = tuple(column.label for column in columns)
+        self.ordered = np.array([column.ordered for column in columns], dtype=bool)
+        self._steps = [j for j, column in enumerate(columns) if column.edges is not None]
+        self._groups = _groups(columns)
+        self._known: dict[Any, bool] = {}
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._columns[number]
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @property
+    def finite(self) -> bool:
+        """Whether there are finitely many different rows."""
+        return len(self._steps) == len(self._columns)
+
+    def at(self, shares: Codes) -> Codes:
+        """Rows for shares of the prior (n, columns): uniform draws give draws from the prior."""
+        filled = shares.copy()
+        for j in self._steps:
+            filled[:, j] = self._columns[j].at(shares[:, j])
+        return self._blanked(filled)
+
+    def snapped(self, rows: Codes) -> Codes:
+        """Rows with their ordered codes moved into [0, 1] and onto the ladders."""
+        found = np.where(self.ordered, np.clip(rows, 0.0, 1.0), rows)
+        for j in self._steps:
+            if self.ordered[j]:
+                here = ~np.isnan(found[:, j])
+                found[here, j] = self._columns[j].at(found[here, j])
+        return found
+
+    def completed(self, rows: Codes, shares: Codes) -> Codes:
+        """Rows with what is not active blanked, and what became active drawn from the prior."""
+        filled = np.where(np.isnan(rows), shares, rows)
+        for j in self._steps:
+            missing = np.isnan(rows[:, j])
+            if missing.any():
+                filled[missing, j] = self._columns[j].at(shares[missing, j])
+        return self._blanked(filled)
+
+    def keys(self, rows: Codes) -> list[bytes]:
+        """A key for each row, equal for equal points."""
+        rounded = np.ascontiguousarray(np.where(np.isnan(rows), -1.0, rows.round(12)) + 0.0)
+        return [row.tobytes() for row in rounded]
+
+    def every(self) -> Iterator[Codes]:
+        """Every row of a finite space, once each; the last columns change first."""
+        row = np.full((1, len(self)), np.nan)
+        waiting: list[Iterator[float]] = []
+        while True:
+            while len(waiting) < len(self):
+                waiting.append(self._codes_at(len(waiting), row))
+                row[0, len(waiting) - 1] = next(waiting[-1])
+            yield row[0].copy()
+            while waiting and (code := next(waiting[-1], None)) is None:
+                waiting.pop()
+                row[0, len(waiting)] = np.nan
+            if not waiting:
+                return
+            row[0, len(waiting) - 1] = code
+
+    def _codes_at(self, j: int, row: Codes) -> Iterator[float]:
+        """What a column can be after the columns before it; NaN where it is not active."""
+        column = self._columns[j]
+        if not (column.always or self._active(column.places, row)[0]):
+            return iter([math.nan])
+        return iter(column.codes(np.arange(column.count)).tolist())
+
+    def _blanked(self, rows: Codes) -> Codes:
+        for places, columns in self._groups:
+            idle = ~self._active(places, rows)
+            for j in columns:
+                rows[idle, j] = np.nan
+        return rows
+
+    def _active(self, places: Places, rows: Codes) -> Mask:
+        found = np.zeros(len(rows), dtype=bool)
+        for place in places:
+            here = np.ones(len(rows), dtype=bool)
+            for atom in place:
+                here &= self._holds(atom, rows)
+            found |= here
+        return found
+
+    def _holds(self, atom: Atom, rows: Codes) -> Mask:
+        if atom.allowed is not None:
+            (j,) = atom.columns
+            column, codes = self._columns[j], rows[:, j]
+            allowed = np.flatnonzero(atom.allowed)
+            found: Mask
+            if len(allowed) == 1 and not column.ordered:
+                found = codes == allowed[0]
+            else:
+                found = atom.allowed[column.numbers(codes)] & ~np.isnan(codes)
+            return found
+        read = rows[:, atom.columns]
+        found = np.logical_not(np.isnan(read).any(axis=1))
+        for i in np.flatnonzero(found):
+            found[i] = self._asked(atom, tuple(read[i].tolist()))
+        return found
+
+    def _asked(self, atom: Atom, codes: tuple[float, ...]) -> bool:
+        """What an atom says, remembered: mutations of good rows ask the same over and over."""
+        key = (id(atom), codes)
+        if key not in self._known:
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            assert atom.holds is not None
+            self._known[key] = bool(atom.holds(codes))
+        return self._known[key]
+
+
+def _groups(columns: Sequence[Column]) -> list[tuple[Places, list[int]]]:
+    """Columns that are active in the same places, those first whose places are read by others."""
+    found: dict[Any, tuple[Places, list[int]]] = {}
+    for j, column in enumerate(columns):
+        if not column.always:
+            key = tuple(tuple(_key(atom) for atom in place) for place in column.places)
+            found.setdefault(key, (column.places, []))[1].append(j)
+    return list(found.values())
+
+
+def _key(atom: Atom) -> Any:
+    return id(atom) if atom.allowed is None else (atom.columns, atom.allowed.tobytes())

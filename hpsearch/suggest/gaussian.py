@@ -1,0 +1,244 @@
+"""A light Gaussian process over a conditional space: fitted by its marginal likelihood and priors.
+
+Its covariance is the sum of two. One is Matérn 5/2 over all columns at once with a length scale
+for each (Rasmussen and Williams, *Gaussian Processes for Machine Learning*, 2006, chapters 2 and
+5), whose prior grows with the root of the number of columns, so that distances keep their meaning
+(Hvarfner, Hellsten and Nardi, *Vanilla Bayesian Optimization Performs Great in High Dimensions*,
+2024). The other is of main effects: a function of each active column alone, shared by all branches
+in which it is active (Jenatton, Archambeau, González and Seeger, *Bayesian Optimization with
+Tree-structured Dependencies*, 2017), so that what is learnt in one branch of a choice is known in
+the others.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, lapack, solve_triangular
+from scipy.optimize import minimize
+
+from .columns import Codes, Columns
+
+__all__ = ["Features", "Posterior", "Scales", "fitted"]
+
+ROOT5 = math.sqrt(5.0)
+BASE = 0.5  # centre of the prior on a length scale where four columns are active
+LENGTH_SPREAD = 1.0  # standard deviation of the prior on the logarithm of a length scale
+NOISE = 1e-3  # centre of the prior on the noise; the variance of all losses is 1
+NOISE_SPREAD = 2.0
+SIGNAL_SPREAD = 1.0
+MAIN_SPREAD = 1.5
+LEAST_NOISE = 1e-6
+ITERATIONS = 25
+KNOTS = 7  # of a main effect
+MAIN_LENGTH = 0.5  # its length scale
+FINE = 256  # codes are rounded to so many parts in it
+
+
+def matern(distance: Codes) -> Codes:
+    """Matérn 5/2 of distances that are already multiplied by √5."""
+    found: Codes = (1.0 + distance + distance * distance / 3.0) * np.exp(-distance)
+    return found
+
+
+def _main_table() -> Codes:
+    """Features (FINE + 1, KNOTS) of an ordered code, whose products are nearly Matérn 5/2."""
+    knots = (np.arange(KNOTS) + 0.5) / KNOTS
+    at = np.linspace(0.0, 1.0, FINE + 1)
+    values, vectors = np.linalg.eigh(matern(ROOT5 / MAIN_LENGTH * abs(knots[:, None] - knots)))
+    table = matern(ROOT5 / MAIN_LENGTH * abs(at[:, None] - knots)) @ (vectors / np.sqrt(values))
+    found: Codes = table / np.sqrt((table**2).sum(axis=1, keepdims=True))
+    return found
+
+
+@final
+class Features:
+    """Rows of codes as coordinates, in which the covariance is simple.
+
+    For distances an ordered column is one coordinate, in the middle where it is not active;
+    options are one coordinate each, all 0 where it is not active, so that two options are 1 apart.
+
+    Attributes:
+        active: how many columns are active in a draw from the prior, about.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        drawn = columns.at(np.random.default_rng(0).random((64, len(columns))))
+        self.active = max(float((~np.isnan(drawn)).sum(axis=1).mean()), 1.0)
+        widths = [1 if column.ordered else max(column.count, 1) for column in columns]
+        self.column_of = np.repeat(np.arange(len(columns)), widths)
+        self._starts = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(int)
+        self._ordered = np.flatnonzero(columns.ordered)
+        self._options = np.flatnonzero(~columns.ordered)
+        self._table = _main_table() / math.sqrt(self.active)
+        widths = [widths[j] for j in self._options]
+        self._singles = int(sum(widths))
+        self._single_starts = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(int)
+
+    def near(self, rows: Codes) -> Codes:
+        """Coordinates (n, coordinates) for distances."""
+        found = np.zeros((len(rows), len(self.column_of)))
+        ordered = rows[:, self._ordered]
+        found[:, self._starts[self._ordered]] = np.where(np.isnan(ordered), 0.5, ordered)
+        where, which, options = self._chosen(rows)
+        found[where, self._starts[self._options][which] + options] = math.sqrt(0.5)
+        return found
+
+    def main(self, rows: Codes) -> Codes:
+        """Coordinates (n, coordinates) whose products are the covariance of the main effects."""
+        ordered = rows[:, self._ordered]
+        idle = np.isnan(ordered)
+        parts = self._table[np.rint(np.where(idle, 0.0, ordered) * FINE).astype(np.intp)]
+        parts[idle] = 0.0
+        found = np.zeros((len(rows), KNOTS * len(self._ordered) + self._singles))
+        found[:, self._singles :] = parts.reshape(len(rows), -1)
+        where, which, options = self._chosen(rows)
+        found[where, self._single_starts[which] + options] = 1.0 / math.sqrt(self.active)
+        return found
+
+    def apart(self, rows: Codes) -> Codes:
+        """Squared distances (columns, pairs) of every two rows, by column."""
+        found = self.near(rows)
+        first, second = np.triu_indices(len(rows), 1)
+        squares = (found[first] - found[second]) ** 2
+        return np.ascontiguousarray(np.add.reduceat(squares, self._starts, axis=1).T)
+
+    def _chosen(self, rows: Codes) -> tuple[NDArray[np.intp], ...]:
+        """The row, the number among the columns of options, and the option, of all that are chosen."""
+        options = rows[:, self._options]
+        where, which = np.nonzero(~np.isnan(options))
+        return where, which, options[where, which].astype(np.intp)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What is fitted.
+
+    Attributes:
+        lengths: of each column.
+        main: variance of the main effects together.
+        signal: variance of what they do not explain.
+        noise: variance of one observation around it.
+    """
+
+    lengths: Codes
+    main: float
+    signal: float
+    noise: float
+
+
+def fitted(features: Features, rows: Codes, losses: Codes) -> Scales:
+    """Return the scales of greatest posterior density for standardised losses (n,)."""
+    count = len(losses)
+    apart = features.apart(rows)
+    columns = len(apart)
+    main = features.main(rows)
+    main = main @ main.T
+    upper = np.flatnonzero(np.triu(np.ones((count, count), dtype=bool), 1))
+    centre = math.log(BASE * math.sqrt(features.active / 4.0))
+    start = np.concatenate([np.full(columns, centre), [0.0, 0.0, math.log(NOISE)]])
+    spread = np.concatenate(
+        [np.full(columns, LENGTH_SPREAD), [MAIN_SPREAD, SIGNAL_SPREAD, NOISE_SPREAD]]
+    )
+
+    def negative(at: Codes) -> tuple[float, Codes]:
+        """Minus the logarithm of the posterior density, and its gradient."""
+        weights = np.exp(-2.0 * at[:columns])
+        amount, signal, noise = np.exp(at[columns:])
+        distance = ROOT5 * np.sqrt(weights @ apart)
+        decay = signal * np.exp(-distance)
+        covered = (1.0 + distance + distance * distance / 3.0) * decay
+        kernel = amount * main
+        kernel.ravel()[upper] += covered
+        kernel.ravel()[:: count + 1] += signal + noise + LEAST_NOISE
+        root, failed = lapack.dpotrf(kernel.T, lower=1, overwrite_a=0)
+        if failed:
+            return 1e25, np.zeros_like(at)
+        solved, _ = lapack.dpotrs(root, losses, lower=1)
+        inverse, _ = lapack.dpotri(root, lower=1)
+        away = (at - start) / spread
+        value = (
+            0.5 * float(losses @ solved)
+            + float(np.log(np.diag(root)).sum())
+            + 0.5 * float(away @ away)
+        )
+        slope = away / spread
+        pull = np.outer(solved, solved) - inverse.T  # -2 × the derivative by the kernel, above
+        over = pull.ravel()[upper]
+        trace = float(np.trace(pull))
+        slope[:columns] -= (apart @ (over * (5.0 / 3.0) * (1.0 + distance) * decay)) * weights
+        both = float(over @ main.ravel()[upper])
+        slope[-3] -= amount * (both + 0.5 * float(np.diag(pull) @ np.diag(main)))
+        slope[-2] -= float(over @ covered) + 0.5 * signal * trace
+        slope[-1] -= 0.5 * noise * trace
+        return value, slope
+
+    found = minimize(
+        negative,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS},
+        bounds=[(c - 4 * s, c + 4 * s) for c, s in zip(start, spread, strict=True)],
+    )
+    best = found.x if found.fun < 1e24 else start
+    amount, signal, noise = np.exp(best[columns:]).tolist()
+    return Scales(np.exp(best[:columns]), amount, signal, noise + LEAST_NOISE)
+
+
+@final
+class Posterior:
+    """The process given values (n, k) at rows (n, columns): k functions with the same covariance."""
+
+    def __init__(self, features: Features, scales: Scales, rows: Codes, values: Codes) -> None:
+        self._features, self._scales = features, scales
+        self._weights = ROOT5 / scales.lengths[features.column_of]
+        self._near, self._main = self._placed(rows)
+        self._squares = (self._near**2).sum(axis=1)
+        kernel = self._covariance(self._near, self._main)
+        jitter = scales.noise
+        while True:  # equal rows make it singular where there is no noise
+            try:
+                root = cholesky(kernel + jitter * np.eye(len(rows)), lower=True, check_finite=False)
+                break
+            except np.linalg.LinAlgError:
+                jitter *= 10.0
+        self._root = root
+        self._solved, _ = lapack.dpotrs(root, values, lower=1)
+        self.means = kernel @ self._solved
+        """The means at the own rows (n, k)."""
+
+    def predict(self, rows: Codes) -> tuple[Codes, Codes]:
+        """Means (n, k) and standard deviation (n,) at rows, without noise."""
+        near, main = self._placed(rows)
+        kernel = self._covariance(near, main)
+        inside = solve_triangular(self._root, kernel.T, lower=True, check_finite=False)
+        prior = self._scales.signal + np.einsum("ij,ij->i", main, main)
+        variance = prior - np.einsum("ij,ij->j", inside, inside)
+        return kernel @ self._solved, np.sqrt(np.maximum(variance, 1e-12))
+
+    def _placed(self, rows: Codes) -> tuple[Codes, Codes]:
+        near = self._features.near(rows) * self._weights
+        return near, self._features.main(rows) * math.sqrt(self._scales.main)
+
+    def _covariance(self, near: Codes, main: Codes) -> Codes:
+        """The covariance (n, own rows) with the own rows."""
+        distance = near @ self._near.T
+        distance *= -2.0
+        distance += (near**2).sum(axis=1)[:, None]
+        distance += self._squares
+        np.sqrt(np.maximum(distance, 0.0, out=distance), out=distance)
+        found = distance * (1.0 / 3.0)
+        found += 1.0
+        found *= distance
+        found += 1.0
+        found *= np.exp(np.negative(distance, out=distance), out=distance)
+        found *= self._scales.signal
+        found += main @ self._main.T
+        return found

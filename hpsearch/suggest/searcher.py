@@ -1,0 +1,304 @@
+"""The search itself, on rows of codes: a quasi-random start, then what a Gaussian process likes best.
+
+Candidates come from the prior, from a Parzen mixture over what did well, and from mutations of the
+best (moves.py). The process (gaussian.py), fitted to warped losses (warps.py), ranks them by
+expected improvement; local search goes on from the best of them. Trials that still run count with
+the loss that the process expects of them (a kriging believer: Ginsbourger, Le Riche and Carraro,
+*Kriging is well-suited to parallelize optimization*, 2010).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from . import moves
+from .columns import Codes, Columns
+from .gaussian import Features, Posterior, Scales, fitted
+from .improvement import log_improvement
+from .legal import first_legal
+from .told import Told
+from .warps import WARPS, Warped
+
+__all__ = ["Found", "Searcher"]
+
+START = 6  # trials before the process is asked: the centre, then a Sobol sequence
+LEAST_KNOWN = 3  # losses that it needs
+DRAWN, GOOD, MUTATED = 128, 128, 256  # candidates from the prior, the Parzen mixture, mutations
+PARENTS = 10  # best trials that mutations start from
+SHARE_GOOD, MOST_GOOD = 0.15, 25  # trials that the Parzen mixture is made of
+ROUNDS, STARTS, NEIGHBOURS = 6, 5, 20  # of local search
+FIRST_STEP, SHRINK = 0.1, 0.4  # its steps, in shares of the prior
+CURIOUS = 3  # every so many suggestions look for a larger improvement only
+CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
+HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
+BEST, LATEST, SPREAD = 100, 30, 70  # trials that the process is given, of more
+MOST_FITTED = 150  # trials that its scales are fitted to
+GROWTH = 1.1  # of the history, after which they are fitted anew
+ALWAYS_FITTED = 24  # trials up to which they are fitted each time
+LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
+RANKED = 200  # candidates that are looked at in the order of their rank
+TRIES = 1200  # draws from the prior after them
+FEW = 32  # untried candidates below which a finite space is walked
+WALKED = 512  # rows that the walk adds
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A suggested row.
+
+    Attributes:
+        source: how it came about: "start", "prior", "parzen", "mutation" or "local".
+        loss: what the process expects, None where it was not asked.
+        spread: the standard deviation of that.
+        improvement: how much it is expected to fall below the best mean.
+    """
+
+    row: Codes
+    source: str
+    loss: float | None = None
+    spread: float | None = None
+    improvement: float | None = None
+
+
+@final
+class Searcher:
+    """A pure function of what it is told, but for caches.
+
+    Args:
+        columns: what is searched.
+        violated: names the constraint that a row violates, None for a legal one.
+        repeats: whether a row that was tried may be suggested again.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        violated: Callable[[Codes], str | None],
+        *,
+        repeats: bool = False,
+    ) -> None:
+        self._columns, self._violated, self._repeats = columns, violated, repeats
+        self._features = Features(columns) if len(columns) else None
+        self._scales: dict[tuple[int, int], Scales] = {}
+
+    def forget(self, count: int) -> None:
+        """Drop what is remembered of more than the first `count` trials: they have changed."""
+        self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
+
+    def suggest(self, told: Told, pending: Codes, number: int, seed: int) -> Found | None:
+        """Return a row for trial `number`; None if every legal row of a finite space was tried.
+
+        Args:
+            pending: rows (k, columns) of trials that still run.
+
+        Raises:
+            SearchStopped: if 1,000 rows in a row violate the constraints.
+        """
+        random = np.random.default_rng((seed % 2**64, number))
+        known = np.isfinite(told.losses)
+        begun = len(told) + len(pending)
+        if self._features is None or begun < START or known.sum() < LEAST_KNOWN:
+            return self._first(told, pending, self._started(begun, seed, random))
+        return self._first(told, pending, self._modelled(told, pending, number, random))
+
+    def _first(self, told: Told, pending: Codes, found: Iterable[Found]) -> Found | None:
+        """The first row that is legal and was not tried."""
+        seen = set() if self._repeats else set(self._columns.keys(pending))
+
+        def untried() -> Iterator[Found]:
+            for each in found:
+                (key,) = self._columns.keys(each.row[None])
+                if key not in seen and (self._repeats or not told.tried(key)):
+                    seen.add(key)
+                    yield each
+
+        return first_legal(lambda each: self._violated(each.row), untried())
+
+    def _started(self, begun: int, seed: int, random: np.random.Generator) -> Iterator[Found]:
+        """The centre, then the points of a sequence that covers the space evenly."""
+        width = len(self._columns)
+        if begun == 0:
+            yield Found(self._columns.at(np.full((1, width), 0.5))[0], "start")
+        if width:
+            engine = qmc.Sobol(width, scramble=True, rng=np.random.default_rng(seed % 2**64))
+            if begun > 1:
+                engine.fast_forward(begun - 1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a count that is no power of 2
+                for row in self._columns.at(engine.random(START)):
+                    yield Found(row, "start")
+        yield from self._drawn(random)
+
+    def _drawn(self, random: np.random.Generator) -> Iterator[Found]:
+        """Draws from the prior; then, where that is possible, every row there is."""
+        for _ in range(0, TRIES, RANKED):
+            for row in moves.prior(self._columns, RANKED, random):
+                yield Found(row, "prior")
+        if self._columns.finite:
+            for row in self._columns.every():
+                yield Found(row, "prior")
+
+    def _modelled(
+        self, told: Told, pending: Codes, number: int, random: np.random.Generator
+    ) -> Iterator[Found]:
+        """Candidates in the order of their expected improvement."""
+        assert self._features is not None
+        losses = _without_failures(told.losses)
+        which = number % len(WARPS)
+        scales = self._fitted(told.rows, losses, len(pending), which)
+        picked = _picked(losses, BEST, LATEST, SPREAD)
+        warped = WARPS[which](losses)
+        failed = ~np.isfinite(told.losses)
+        rows = told.rows[picked]
+        values = np.stack([warped.values, failed - failed.mean()], axis=1)[picked]
+        process = Posterior(self._features, scales, rows, values)
+        if len(pending):
+            believed, _ = process.predict(pending)
+            rows, values = np.concatenate([rows, pending]), np.concatenate([values, believed])
+            process = Posterior(self._features, scales, rows, values)
+        model = _Model(process, warped, float(process.means[:, 0].min()), float(failed.mean()))
+        aim = model.best - (CURIOSITY if number % CURIOUS == CURIOUS - 1 else 0.0)
+        rows, sources = self._candidates(told, pending, losses, random)
+        scores = model.scores(rows, aim)
+        if aim < model.best and scores.max() < HOPELESS:
+            aim = model.best
+            scores = model.scores(rows, aim)
+        for round_ in range(ROUNDS):
+            starts = np.argsort(-scores, kind="stable")[:STARTS]
+            step = FIRST_STEP * SHRINK**round_
+            near = moves.nearby(
+                self._columns, np.repeat(rows[starts], NEIGHBOURS, axis=0), step, random
+            )
+            rows = np.concatenate([rows, near])
+            scores = np.concatenate([scores, model.scores(near, aim)])
+        sources += ["local"] * (len(rows) - len(sources))
+        for i in np.argsort(-scores, kind="stable")[:RANKED]:
+            yield model.found(rows[i], sources[i])
+        for each in self._drawn(random):
+            yield model.found(each.row, each.source)
+
+    def _candidates(
+        self, told: Told, pending: Codes, losses: Codes, random: np.random.Generator
+    ) -> tuple[Codes, list[str]]:
+        """Rows, and what they come from."""
+        columns = self._columns
+        count = max(2, min(MOST_GOOD, math.ceil(SHARE_GOOD * len(losses))))
+        good = told.rows[_least(losses, max(count, PARENTS))]
+        parts = {
+            "prior": moves.prior(columns, DRAWN, random),
+            "parzen": moves.parzen(columns, good[:count], GOOD, random),
+            "mutation": moves.mutated(columns, good[:PARENTS], MUTATED, random),
+        }
+        if columns.finite and not self._repeats:
+            running = set(columns.keys(pending))
+            keys = set(columns.keys(np.concatenate([*parts.values()])))
+            if sum(not (key in running or told.tried(key)) for key in keys) < FEW:
+                parts["walk"] = self._walked(told)
+        sources = [source for source, rows in parts.items() for _ in rows]
+        return np.concatenate([*parts.values()]), sources
+
+    def _walked(self, told: Told) -> Codes:
+        """The first rows of a finite space that were not tried: nearly all were."""
+        rows = (
+            row for row in self._columns.every() if not told.tried(self._columns.keys(row[None])[0])
+        )
+        return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
+
+    def _fitted(self, rows: Codes, losses: Codes, running: int, which: int) -> Scales:
+        """The scales as they were when the history last had grown by a share.
+
+        Trials that run end out of order: so the newest are left out, not to fit anew for each.
+        """
+        assert self._features is not None
+        count = max(len(losses) - 2 * running, min(len(losses), ALWAYS_FITTED))
+        if count > ALWAYS_FITTED:
+            times = int(math.log(count / ALWAYS_FITTED) / math.log(GROWTH) + 1e-9)
+            count = min(count, round(ALWAYS_FITTED * GROWTH**times))
+        if (which, count) not in self._scales:
+            first = losses[:count]
+            share = MOST_FITTED / (BEST + LATEST + SPREAD)
+            picked = _picked(first, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
+            values = WARPS[which](first).values[picked]
+            self._scales[which, count] = fitted(self._features, rows[picked], values)
+        return self._scales[which, count]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What a process knows at one moment.
+
+    Attributes:
+        process: of the warped losses, and of failures.
+        warped: what its values mean.
+        best: its least mean of the losses at a known row.
+        failing: the share of trials that failed.
+    """
+
+    process: Posterior
+    warped: Warped
+    best: float
+    failing: float
+
+    def scores(self, rows: Codes, aim: float) -> Codes:
+        """Logarithms of the improvements that are expected over `aim`, failures considered.
+
+        Schonlau, Welch and Jones, *Global versus Local Search in Constrained Optimization of
+        Computer Models*, 1998: improvement times the probability that there is a value at all.
+        """
+        means, spread = self.process.predict(rows)
+        found = log_improvement(means[:, 0], spread, aim)
+        if not self.failing:
+            return found
+        return found + np.log(np.clip(1.0 - self.failing - means[:, 1], LEAST_HOPE, 1.0))
+
+    def found(self, row: Codes, source: str) -> Found:
+        """A row with what is expected of it, in units of the loss."""
+        means, spread = self.process.predict(row[None])
+        improvement = np.exp(log_improvement(means[:, 0], spread, self.best)[0])
+        slope = self.warped.slope
+        return Found(
+            row,
+            source,
+            self.warped.loss(float(means[0, 0])),
+            slope * float(spread[0]),
+            slope * float(improvement),
+        )
+
+
+def _without_failures(losses: Codes) -> Codes:
+    """Losses with failures as bad as the worst that did not fail."""
+    known = np.isfinite(losses)
+    return np.where(known, losses, losses[known].max(initial=-np.inf))
+
+
+def _least(losses: Codes, count: int) -> NDArray[np.intp]:
+    """The numbers of the least losses, ascending; of equal ones the earlier."""
+    if len(losses) > 4 * count:
+        bound = np.partition(losses, count - 1)[count - 1]
+        near = np.flatnonzero(losses <= bound)
+        return near[np.argsort(losses[near], kind="stable")][:count]
+    return np.argsort(losses, kind="stable")[:count]
+
+
+def _picked(losses: Codes, best: int, latest: int, spread: int) -> NDArray[np.intp]:
+    """The numbers of the best trials, the latest, and some evenly spread over the rest."""
+    count = len(losses)
+    if count <= best + latest + spread:
+        return np.arange(count)
+    chosen = np.zeros(count, dtype=bool)
+    chosen[_least(losses, best)] = True
+    chosen[-latest:] = True
+    rest = np.flatnonzero(~chosen)
+    chosen[rest[np.linspace(0, len(rest) - 1, spread).astype(np.intp)]] = True
+    return np.flatnonzero(chosen)

@@ -1,0 +1,89 @@
+"""What a searcher has been told: trials as rows of codes, in the order of their numbers."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .columns import Codes, Columns
+
+__all__ = ["Told"]
+
+FAR = -9.0  # stands for a column that is not active where distances are taken
+
+
+@final
+class Told:
+    """Ended trials, which only ever grow at the end or are cut back.
+
+    Attributes:
+        columns: of the rows.
+        numbers: of the trials.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.numbers: list[int] = []
+        self._keys: dict[bytes, int] = {}
+        self._rows = np.empty((16, len(columns)))
+        self._flat = np.empty((16, len(columns)), dtype=np.float32)
+        self._losses = np.empty(16)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def rows(self) -> Codes:
+        """Codes (n, columns)."""
+        return self._rows[: len(self)]
+
+    @property
+    def losses(self) -> Codes:
+        """Losses (n,), NaN for failures."""
+        return self._losses[: len(self)]
+
+    def add(self, number: int, row: Codes, loss: float) -> None:
+        """Append one trial."""
+        count = len(self)
+        if count == len(self._losses):
+            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+            self._flat = np.concatenate([self._flat, np.empty_like(self._flat)])
+            self._losses = np.concatenate([self._losses, np.empty_like(self._losses)])
+        self._rows[count], self._losses[count] = row, loss
+        self._flat[count] = np.nan_to_num(row, nan=FAR)
+        self.numbers.append(number)
+        key = self._key(count)
+        self._keys[key] = self._keys.get(key, 0) + 1
+
+    def cut(self, count: int) -> None:
+        """Forget all trials but the first `count`."""
+        for i in range(count, len(self)):
+            key = self._key(i)
+            self._keys[key] -= 1
+            if not self._keys[key]:
+                del self._keys[key]
+        del self.numbers[count:]
+
+    def tried(self, key: bytes) -> bool:
+        """Whether a row with this key is among the trials."""
+        return key in self._keys
+
+    def nearest(self, row: Codes) -> tuple[int, float] | None:
+        """The number of the nearest trial and its distance in [0, 1], None if there is no trial.
+
+        The distance is the mean over columns active in either: the share of the prior between two
+        ordered values; 1 for two options, and for a column that only one of them has.
+        """
+        if not len(self):
+            return None
+        flat = np.nan_to_num(row, nan=FAR).astype(np.float32)
+        apart: NDArray[np.float32] = np.abs(self._flat[: len(self)] - flat)
+        total = np.minimum(apart, 1.0, out=apart).sum(axis=1)
+        found = int(total.argmin())
+        either = int((~np.isnan(row) | ~np.isnan(self._rows[found])).sum())
+        return self.numbers[found], float(total[found]) / max(either, 1)
+
+    def _key(self, i: int) -> bytes:
+        return self.columns.keys(self._rows[i : i + 1])[0]
