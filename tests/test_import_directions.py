@@ -56,7 +56,7 @@ OWNERS = {
     "plotly": {"report"},
     "cloudpickle": {"study"},
     "psutil": {"execute"},
-    "threadpoolctl": {"execute"},
+    "threadpoolctl": {"execute", "suggest"},
     "numpy": {
         *("suggest", "build", "train", "preflight", "record", "study"),
         *("plain_keras", "predict", "cli"),

@@ -11,6 +11,7 @@ from ..space import Parameters
 from ..trial import Algorithm, Observation, Point, Suggestion, Value
 from .auto import Auto
 from .drawn import anneal_of, random_of, tpe_of
+from .searcher import FAST
 from .sequences import grid_of, qmc_of
 
 __all__ = ["NAMES", "fill", "make"]
@@ -18,6 +19,7 @@ __all__ = ["NAMES", "fill", "make"]
 
 ALGORITHMS: dict[str, Callable[[Parameters, int], Algorithm]] = {
     "auto": lambda parameters, steps: Auto(parameters),
+    "fast": lambda parameters, steps: Auto(parameters, pace=FAST),
     "tpe": lambda parameters, steps: tpe_of(parameters),
     "random": lambda parameters, steps: random_of(parameters),
     "anneal": lambda parameters, steps: anneal_of(parameters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from ..space import Parameters
 from ..trial import Observation, Point, Suggestion, Why, finite
 from .coded import Coded
-from .searcher import Found, Searcher
+from .searcher import THOROUGH, Found, Pace, Searcher
 from .told import Told
 
 __all__ = ["Auto"]
@@ -26,15 +27,19 @@ class Auto:
     """An `Algorithm` that asks a `Searcher`.
 
     Args:
+        pace: how much is computed for each suggestion.
         repeats: whether a point that was tried may be suggested again.
     """
 
-    def __init__(self, parameters: Parameters, *, repeats: bool = False) -> None:
+    def __init__(
+        self, parameters: Parameters, *, pace: Pace = THOROUGH, repeats: bool = False
+    ) -> None:
         self._parameters = parameters
         self._coded = Coded(parameters)
         self._searcher = Searcher(
             self._coded.columns,
             lambda row: parameters.violated(self._coded.point(row)),
+            pace=pace,
             repeats=repeats,
         )
         self._seen: list[Observation] = []
@@ -52,7 +57,7 @@ class Auto:
         Raises:
             SearchStopped: if 1,000 suggestions violate the constraints.
         """
-        self._learn(sorted(history, key=_NUMBER))
+        self._learn(history)
         rows = [self._row(trial.point) for trial in sorted(pending, key=_NUMBER)]
         running = np.array(rows).reshape(len(rows), len(self._coded.columns))
         found = self._searcher.suggest(self._told, running, number, seed)
@@ -65,6 +70,9 @@ class Auto:
     def _learn(self, history: Sequence[Observation]) -> None:
         """Take in what is new; forget what is no longer as it was."""
         kept = _common(self._seen, history)
+        if kept < len(self._seen) or not _ascending(history[max(kept - 1, 0) :]):
+            history = sorted(history, key=_NUMBER)
+            kept = _common(self._seen, history)
         if kept < len(self._seen):
             self._told.cut(kept)
             self._searcher.forget(kept)
@@ -76,6 +84,10 @@ class Auto:
 
     def _row(self, point: Point) -> np.ndarray:
         return self._coded.row(point)
+
+
+def _ascending(trials: Sequence[Observation]) -> bool:
+    return all(a.number < b.number for a, b in itertools.pairwise(trials))
 
 
 def _common(old: Sequence[Observation], new: Sequence[Observation]) -> int:

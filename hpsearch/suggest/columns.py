@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -32,11 +32,17 @@ class Atom:
         columns: the numbers of the columns that it reads.
         allowed: for one column of options or rungs, whether it holds at each.
         holds: whether it holds for the codes of the columns, asked where `allowed` is None.
+        only: the one option or rung that is allowed, None for none or more.
     """
 
     columns: tuple[int, ...]
     allowed: Mask | None = None
     holds: Callable[[tuple[float, ...]], bool] | None = None
+    only: int | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.allowed is not None and self.allowed.sum() == 1:
+            object.__setattr__(self, "only", int(self.allowed.argmax()))
 
 
 Places: TypeAlias = tuple[tuple[Atom, ...], ...]
@@ -180,6 +186,8 @@ class Columns(Sequence[Column]):
         return rows
 
     def _active(self, places: Places, rows: Codes) -> Mask:
+        if len(places) == 1 and len(places[0]) == 1:
+            return self._holds(places[0][0], rows)
         found = np.zeros(len(rows), dtype=bool)
         for place in places:
             here = np.ones(len(rows), dtype=bool)
@@ -192,12 +200,11 @@ class Columns(Sequence[Column]):
         if atom.allowed is not None:
             (j,) = atom.columns
             column, codes = self._columns[j], rows[:, j]
-            allowed = np.flatnonzero(atom.allowed)
             found: Mask
-            if len(allowed) == 1 and not column.ordered:
-                found = codes == allowed[0]
-            else:
+            if column.ordered or atom.only is None:
                 found = atom.allowed[column.numbers(codes)] & ~np.isnan(codes)
+            else:
+                found = codes == atom.only
             return found
         read = rows[:, atom.columns]
         found = np.logical_not(np.isnan(read).any(axis=1))

@@ -12,6 +12,7 @@ the others.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import final
@@ -192,6 +193,16 @@ def fitted(features: Features, rows: Codes, losses: Codes) -> Scales:
     return Scales(np.exp(best[:columns]), amount, signal, noise + LEAST_NOISE)
 
 
+def _root(kernel: Codes, noise: float) -> tuple[Codes, float]:
+    """The lower Cholesky root of a covariance with noise, and the noise: more where it is singular."""
+    while True:
+        noisy = kernel + noise * np.eye(len(kernel))
+        try:
+            return cholesky(noisy, lower=True, check_finite=False), noise
+        except np.linalg.LinAlgError:
+            noise *= 10.0
+
+
 @final
 class Posterior:
     """The process given values (n, k) at rows (n, columns): k functions with the same covariance."""
@@ -201,18 +212,41 @@ class Posterior:
         self._weights = ROOT5 / scales.lengths[features.column_of]
         self._near, self._main = self._placed(rows)
         self._squares = (self._near**2).sum(axis=1)
-        kernel = self._covariance(self._near, self._main)
-        jitter = scales.noise
-        while True:  # equal rows make it singular where there is no noise
-            try:
-                root = cholesky(kernel + jitter * np.eye(len(rows)), lower=True, check_finite=False)
-                break
-            except np.linalg.LinAlgError:
-                jitter *= 10.0
-        self._root = root
-        self._solved, _ = lapack.dpotrs(root, values, lower=1)
-        self.means = kernel @ self._solved
+        self._root, noise = _root(self._covariance(self._near, self._main), scales.noise)
+        self._noise = np.full(len(rows), noise)
+        self._values = values
+        self._solved, _ = lapack.dpotrs(self._root, values, lower=1)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def means(self) -> Codes:
         """The means at the own rows (n, k)."""
+        found: Codes = self._values - self._noise[:, None] * self._solved
+        return found
+
+    def extended(self, rows: Codes, values: Codes) -> Posterior:
+        """The process with more rows, at a fraction of the cost."""
+        found = copy.copy(self)
+        near, main = self._placed(rows)
+        across = self._covariance(near, main)
+        inside = solve_triangular(self._root, across.T, lower=True, check_finite=False)
+        found._near, found._main = near, main
+        found._squares = (near**2).sum(axis=1)
+        left = found._covariance(near, main) - inside.T @ inside
+        count = len(self)
+        found._root = np.zeros((count + len(rows), count + len(rows)), order="F")
+        found._root[:count, :count] = self._root
+        found._root[count:, :count] = inside.T
+        found._root[count:, count:], noise = _root(left, self._scales.noise)
+        found._noise = np.concatenate([self._noise, np.full(len(rows), noise)])
+        found._near = np.concatenate([self._near, near])
+        found._main = np.concatenate([self._main, main])
+        found._squares = np.concatenate([self._squares, found._squares])
+        found._values = np.concatenate([self._values, values])
+        found._solved, _ = lapack.dpotrs(found._root, found._values, lower=1)
+        return found
 
     def predict(self, rows: Codes) -> tuple[Codes, Codes]:
         """Means (n, k) and standard deviation (n,) at rows, without noise."""

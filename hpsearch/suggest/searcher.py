@@ -9,16 +9,20 @@ the loss that the process expects of them (a kriging believer: Ginsbourger, Le R
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 from . import moves
 from .columns import Codes, Columns
@@ -26,29 +30,54 @@ from .gaussian import Features, Posterior, Scales, fitted
 from .improvement import log_improvement
 from .legal import first_legal
 from .told import Told
-from .warps import WARPS, Warped
+from .warps import WARPS, Warp, Warped
 
-__all__ = ["Found", "Searcher"]
+__all__ = ["FAST", "THOROUGH", "Found", "Pace", "Searcher"]
 
 START = 6  # trials before the process is asked: the centre, then a Sobol sequence
 LEAST_KNOWN = 3  # losses that it needs
-DRAWN, GOOD, MUTATED = 128, 128, 256  # candidates from the prior, the Parzen mixture, mutations
 PARENTS = 10  # best trials that mutations start from
 SHARE_GOOD, MOST_GOOD = 0.15, 25  # trials that the Parzen mixture is made of
-ROUNDS, STARTS, NEIGHBOURS = 6, 5, 20  # of local search
-FIRST_STEP, SHRINK = 0.1, 0.4  # its steps, in shares of the prior
+FIRST_STEP, SHRINK = 0.1, 0.4  # of local search, in shares of the prior
 CURIOUS = 3  # every so many suggestions look for a larger improvement only
 CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
 HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
 BEST, LATEST, SPREAD = 100, 30, 70  # trials that the process is given, of more
 MOST_FITTED = 150  # trials that its scales are fitted to
-GROWTH = 1.1  # of the history, after which they are fitted anew
 ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
 RANKED = 200  # candidates that are looked at in the order of their rank
 TRIES = 1200  # draws from the prior after them
 FEW = 32  # untried candidates below which a finite space is walked
 WALKED = 512  # rows that the walk adds
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much is computed for a suggestion.
+
+    Attributes:
+        prior, parzen, mutated: candidates of each kind.
+        rounds, starts, neighbours: of local search: how often, from how many, how many of each.
+        warps: of the losses, which take turns.
+        growth: of the history, after which the scales are fitted anew.
+        kept: trials for which a process is kept and only extended.
+    """
+
+    prior: int
+    parzen: int
+    mutated: int
+    rounds: int
+    starts: int
+    neighbours: int
+    warps: tuple[Warp, ...]
+    growth: float
+    kept: int
+
+
+THOROUGH = Pace(128, 128, 256, rounds=6, starts=5, neighbours=20, warps=WARPS, growth=1.1, kept=1)
+FAST = Pace(16, 16, 32, rounds=1, starts=2, neighbours=16, warps=WARPS[:1], growth=1.5, kept=32)
 
 
 @final
@@ -77,6 +106,7 @@ class Searcher:
     Args:
         columns: what is searched.
         violated: names the constraint that a row violates, None for a legal one.
+        pace: how much is computed for each suggestion.
         repeats: whether a row that was tried may be suggested again.
     """
 
@@ -85,15 +115,19 @@ class Searcher:
         columns: Columns,
         violated: Callable[[Codes], str | None],
         *,
+        pace: Pace = THOROUGH,
         repeats: bool = False,
     ) -> None:
         self._columns, self._violated, self._repeats = columns, violated, repeats
+        self._pace = pace
         self._features = Features(columns) if len(columns) else None
         self._scales: dict[tuple[int, int], Scales] = {}
+        self._models: dict[int, _Model] = {}
 
     def forget(self, count: int) -> None:
         """Drop what is remembered of more than the first `count` trials: they have changed."""
         self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
+        self._models = {key: m for key, m in self._models.items() if m.count <= count}
 
     def suggest(self, told: Told, pending: Codes, number: int, seed: int) -> Found | None:
         """Return a row for trial `number`; None if every legal row of a finite space was tried.
@@ -104,10 +138,13 @@ class Searcher:
         Raises:
             SearchStopped: if 1,000 rows in a row violate the constraints.
         """
+        with _threads().limit(limits=1, user_api="blas"):
+            return self._suggest(told, pending, number, seed)
+
+    def _suggest(self, told: Told, pending: Codes, number: int, seed: int) -> Found | None:
         random = np.random.default_rng((seed % 2**64, number))
-        known = np.isfinite(told.losses)
         begun = len(told) + len(pending)
-        if self._features is None or begun < START or known.sum() < LEAST_KNOWN:
+        if self._features is None or begun < START or told.known < LEAST_KNOWN:
             return self._first(told, pending, self._started(begun, seed, random))
         return self._first(told, pending, self._modelled(told, pending, number, random))
 
@@ -152,33 +189,20 @@ class Searcher:
         self, told: Told, pending: Codes, number: int, random: np.random.Generator
     ) -> Iterator[Found]:
         """Candidates in the order of their expected improvement."""
-        assert self._features is not None
-        losses = _without_failures(told.losses)
-        which = number % len(WARPS)
-        scales = self._fitted(told.rows, losses, len(pending), which)
-        picked = _picked(losses, BEST, LATEST, SPREAD)
-        warped = WARPS[which](losses)
-        failed = ~np.isfinite(told.losses)
-        rows = told.rows[picked]
-        values = np.stack([warped.values, failed - failed.mean()], axis=1)[picked]
-        process = Posterior(self._features, scales, rows, values)
+        columns, pace = self._columns, self._pace
+        model = self._model(told, len(pending), number % len(pace.warps))
         if len(pending):
-            believed, _ = process.predict(pending)
-            rows, values = np.concatenate([rows, pending]), np.concatenate([values, believed])
-            process = Posterior(self._features, scales, rows, values)
-        model = _Model(process, warped, float(process.means[:, 0].min()), float(failed.mean()))
+            model = model.believing(pending)
         aim = model.best - (CURIOSITY if number % CURIOUS == CURIOUS - 1 else 0.0)
-        rows, sources = self._candidates(told, pending, losses, random)
+        rows, sources = self._candidates(told, pending, model, random)
         scores = model.scores(rows, aim)
         if aim < model.best and scores.max() < HOPELESS:
             aim = model.best
             scores = model.scores(rows, aim)
-        for round_ in range(ROUNDS):
-            starts = np.argsort(-scores, kind="stable")[:STARTS]
-            step = FIRST_STEP * SHRINK**round_
-            near = moves.nearby(
-                self._columns, np.repeat(rows[starts], NEIGHBOURS, axis=0), step, random
-            )
+        for round_ in range(pace.rounds):
+            starts = np.argsort(-scores, kind="stable")[: pace.starts]
+            starts = np.repeat(starts, pace.neighbours)
+            near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             rows = np.concatenate([rows, near])
             scores = np.concatenate([scores, model.scores(near, aim)])
         sources += ["local"] * (len(rows) - len(sources))
@@ -188,22 +212,22 @@ class Searcher:
             yield model.found(each.row, each.source)
 
     def _candidates(
-        self, told: Told, pending: Codes, losses: Codes, random: np.random.Generator
+        self, told: Told, pending: Codes, model: _Model, random: np.random.Generator
     ) -> tuple[Codes, list[str]]:
         """Rows, and what they come from."""
-        columns = self._columns
-        count = max(2, min(MOST_GOOD, math.ceil(SHARE_GOOD * len(losses))))
-        good = told.rows[_least(losses, max(count, PARENTS))]
+        columns, pace = self._columns, self._pace
+        count = max(2, min(MOST_GOOD, math.ceil(SHARE_GOOD * len(told))))
+        good = told.rows[model.least]
         parts = {
-            "prior": moves.prior(columns, DRAWN, random),
-            "parzen": moves.parzen(columns, good[:count], GOOD, random),
-            "mutation": moves.mutated(columns, good[:PARENTS], MUTATED, random),
+            "prior": moves.prior(columns, pace.prior, random),
+            "parzen": moves.parzen(columns, good[:count], pace.parzen, random),
+            "mutation": moves.mutated(columns, good[:PARENTS], pace.mutated, random),
         }
         if columns.finite and not self._repeats:
             running = set(columns.keys(pending))
             keys = set(columns.keys(np.concatenate([*parts.values()])))
             if sum(not (key in running or told.tried(key)) for key in keys) < FEW:
-                parts["walk"] = self._walked(told)
+                parts["prior"] = np.concatenate([parts["prior"], self._walked(told)])
         sources = [source for source, rows in parts.items() for _ in rows]
         return np.concatenate([*parts.values()]), sources
 
@@ -214,6 +238,32 @@ class Searcher:
         )
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
 
+    def _model(self, told: Told, running: int, which: int) -> _Model:
+        """What the process knows of all ended trials; begun anew every so many, else extended."""
+        start = len(told) - len(told) % self._pace.kept
+        model = self._models.get(which)
+        if model is None or model.start != start or model.count > len(told):
+            model = self._begun(told, start, running, which)
+        if model.count < len(told):
+            model = model.extended(told)
+        self._models[which] = model
+        return model
+
+    def _begun(self, told: Told, start: int, running: int, which: int) -> _Model:
+        """A process for the first trials."""
+        assert self._features is not None
+        start = start if np.isfinite(told.losses[:start]).sum() >= LEAST_KNOWN else len(told)
+        losses = told.losses[:start]
+        failed = ~np.isfinite(losses)
+        losses = np.where(failed, losses[~failed].max(), losses)
+        scales = self._fitted(told.rows, losses, running, which)
+        warped = self._pace.warps[which](losses)
+        failing = float(failed.mean())
+        picked = _picked(losses, BEST, LATEST, SPREAD)
+        values = np.stack([warped.values, failed - failing], axis=1)[picked]
+        process = Posterior(self._features, scales, told.rows[picked], values)
+        return _Model(process, warped, failing, start, start, _least(losses, MOST_GOOD))
+
     def _fitted(self, rows: Codes, losses: Codes, running: int, which: int) -> Scales:
         """The scales as they were when the history last had grown by a share.
 
@@ -222,13 +272,14 @@ class Searcher:
         assert self._features is not None
         count = max(len(losses) - 2 * running, min(len(losses), ALWAYS_FITTED))
         if count > ALWAYS_FITTED:
-            times = int(math.log(count / ALWAYS_FITTED) / math.log(GROWTH) + 1e-9)
-            count = min(count, round(ALWAYS_FITTED * GROWTH**times))
+            growth = math.log(self._pace.growth)
+            times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
+            count = min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
         if (which, count) not in self._scales:
             first = losses[:count]
             share = MOST_FITTED / (BEST + LATEST + SPREAD)
             picked = _picked(first, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
-            values = WARPS[which](first).values[picked]
+            values = self._pace.warps[which](first).values[picked]
             self._scales[which, count] = fitted(self._features, rows[picked], values)
         return self._scales[which, count]
 
@@ -241,14 +292,39 @@ class _Model:
     Attributes:
         process: of the warped losses, and of failures.
         warped: what its values mean.
-        best: its least mean of the losses at a known row.
         failing: the share of trials that failed.
+        start: how many trials the warp was made for.
+        count: how many trials it knows of.
+        least: the numbers of those that did best, ascending by loss.
     """
 
     process: Posterior
     warped: Warped
-    best: float
     failing: float
+    start: int
+    count: int
+    least: NDArray[np.intp]
+
+    @property
+    def best(self) -> float:
+        """The least mean of the losses at a known row."""
+        return float(self.process.means[:, 0].min())
+
+    def extended(self, told: Told) -> _Model:
+        """With the trials that ended since."""
+        losses = told.losses[self.count :]
+        failed = ~np.isfinite(losses)
+        values = self.warped.later(np.where(failed, np.inf, losses))
+        values = np.stack([values, failed - self.failing], axis=1)
+        process = self.process.extended(told.rows[self.count :], values)
+        least = np.concatenate([self.least, np.arange(self.count, len(told))])
+        ranked = np.argsort(np.nan_to_num(told.losses[least], nan=np.inf), kind="stable")
+        return replace(self, process=process, count=len(told), least=least[ranked[:MOST_GOOD]])
+
+    def believing(self, pending: Codes) -> _Model:
+        """With trials that run, as if they ended as expected."""
+        means, _ = self.process.predict(pending)
+        return replace(self, process=self.process.extended(pending, means))
 
     def scores(self, rows: Codes, aim: float) -> Codes:
         """Logarithms of the improvements that are expected over `aim`, failures considered.
@@ -276,10 +352,16 @@ class _Model:
         )
 
 
-def _without_failures(losses: Codes) -> Codes:
-    """Losses with failures as bad as the worst that did not fail."""
-    known = np.isfinite(losses)
-    return np.where(known, losses, losses[known].max(initial=-np.inf))
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """The threads of linear algebra: on a busy machine more of them wait for one another.
+
+    Two made matrices of this size ten times slower beside other work; and the last digits of what
+    is computed, so the suggestions, would depend on their number.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _least(losses: Codes, count: int) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import numpy as np
@@ -21,11 +22,13 @@ class Told:
     Attributes:
         columns: of the rows.
         numbers: of the trials.
+        known: how many of them have a loss.
     """
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.numbers: list[int] = []
+        self.known = 0
         self._keys: dict[bytes, int] = {}
         self._rows = np.empty((16, len(columns)))
         self._flat = np.empty((16, len(columns)), dtype=np.float32)
@@ -54,6 +57,7 @@ class Told:
         self._rows[count], self._losses[count] = row, loss
         self._flat[count] = np.nan_to_num(row, nan=FAR)
         self.numbers.append(number)
+        self.known += math.isfinite(loss)
         key = self._key(count)
         self._keys[key] = self._keys.get(key, 0) + 1
 
@@ -65,6 +69,7 @@ class Told:
             if not self._keys[key]:
                 del self._keys[key]
         del self.numbers[count:]
+        self.known = int(np.isfinite(self.losses).sum())
 
     def tried(self, key: bytes) -> bool:
         """Whether a row with this key is among the trials."""

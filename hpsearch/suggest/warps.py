@@ -18,6 +18,7 @@ from .columns import Codes
 __all__ = ["WARPS", "Warp", "Warped"]
 
 FARTHEST = 6.0  # standard deviations below the median that a good loss can be
+LOWEST = 100.0  # standard deviations below the mean that a later loss can be
 LARGEST = 1e100  # losses beyond are as good as infinite: their squares would be
 SMALLEST = 1e-12  # a relative spread below which losses are equal
 TOP = 0.75  # the quantile of losses above which all are alike
@@ -43,6 +44,12 @@ class Warped:
     def loss(self, value: float) -> float:
         """The loss at a value; above the knee the loss there."""
         return self.zero + self.slope * min(value, self.knee)
+
+    def later(self, losses: Codes) -> Codes:
+        """Values of losses that came after: as if all of it were linear, up to the greatest."""
+        if not self.slope:
+            return np.where(losses < self.zero, -1.0, 0.0)
+        return np.clip((losses - self.zero) / self.slope, -LOWEST, self.values.max())
 
 
 Warp: TypeAlias = Callable[[Codes], Warped]

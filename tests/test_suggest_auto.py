@@ -1,0 +1,435 @@
+"""`auto`: what it promises beyond the protocol that every algorithm keeps."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from hpsearch import choice, integer, loguniform, maybe, uniform
+from hpsearch.errors import SearchStopped
+from hpsearch.space import Parameters, space_of
+from hpsearch.suggest import make
+from hpsearch.suggest.auto import Auto
+from hpsearch.suggest.coded import Coded
+from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
+from hpsearch.suggest.improvement import log_improvement
+from hpsearch.suggest.told import Told
+from hpsearch.suggest.warps import WARPS
+from hpsearch.trial import Observation, Point
+
+PACES = ("auto", "fast")
+
+
+def table(words: dict[str, Any], require: Any = ()) -> Parameters:
+    return space_of(words, require)[0]
+
+
+def tree() -> Parameters:
+    """Eleven parameters, at most eight of them active together."""
+    return table(
+        {
+            "lr": loguniform(1e-4, 1, name="lr"),
+            "batch": choice([16, 32, 64, 128], name="batch"),
+            "act": choice(["relu", "tanh", "gelu"], name="act"),
+            "net": choice(
+                {
+                    "wide": {"units": integer(8, 512, log=True, name="units")},
+                    "deep": {
+                        "layers": integer(2, 6, name="layers"),
+                        "drop": maybe({"rate": uniform(0, 0.9, name="rate")}, name="drop"),
+                    },
+                    "plain": {"step": uniform(0, 1, step=0.125, name="step")},
+                },
+                name="net",
+            ),
+        }
+    )
+
+
+def run(
+    parameters: Parameters,
+    loss: Callable[[Point], float | None],
+    trials: int,
+    seed: int = 0,
+    name: str = "auto",
+) -> list[Observation]:
+    algorithm, history = make(name, parameters), []
+    for number in range(trials):
+        found = algorithm(history, [], number, seed)
+        if found is None:
+            break
+        history.append(Observation(number, found.point, loss(found.point)))
+    return history
+
+
+def least(history: list[Observation]) -> float:
+    return min(trial.loss for trial in history if trial.loss is not None)
+
+
+def branin(point: Point) -> float:
+    """Three equal minima of 0.397887 (Branin, 1972)."""
+    x, y = point["x"], point["y"]
+    valley = y - 5.1 * x * x / (4 * math.pi**2) + 5 * x / math.pi - 6
+    return valley**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
+
+
+# --- it finds what is good -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "trials"), [("auto", 40), ("fast", 80)])
+def test_finds_the_minimum_of_branin(name, trials):
+    parameters = table({"x": uniform(-5, 10), "y": uniform(0, 15)})
+    found = [least(run(parameters, branin, trials, seed, name)) for seed in range(5)]
+    assert np.median(found) < 0.397887 + 0.01
+
+
+def test_finds_the_good_branch_that_looks_bad_at_first():
+    """The centre lies in a branch whose best is 1; the other branch is worse but for one corner."""
+    parameters = table(
+        {
+            "side": choice(
+                {"a": {"x": uniform(0, 1, name="x")}, "b": {"y": uniform(0, 1, name="y")}},
+                name="side",
+            )
+        }
+    )
+
+    def loss(point: Point) -> float:
+        return 1 + point["x"] ** 2 if point["side"] == "a" else 4 * abs(point["y"] - 0.9)
+
+    assert all(least(run(parameters, loss, 40, seed)) < 0.1 for seed in range(4))
+
+
+@pytest.mark.parametrize("best", [0.5, 0.3])
+def test_a_tenth_of_its_late_suggestions_fail_at_most_where_half_of_the_space_does(best):
+    parameters = table({"x": uniform(-1, 1), "y": uniform(0, 1)})
+
+    def loss(point: Point) -> float | None:
+        return None if point["x"] < 0 else (point["x"] - best) ** 2 + (point["y"] - 0.5) ** 2
+
+    shares = [
+        np.mean([trial.loss is None for trial in run(parameters, loss, 100, seed)[40:]])
+        for seed in range(3)
+    ]
+    assert np.mean(shares) <= 0.1
+
+
+def test_repeats_of_a_point_are_noise():
+    """The least loss was luck: it lies among worse ones of the very same point."""
+    parameters = table({"x": uniform(0, 1)})
+    random = np.random.default_rng(0)
+    points = [0.2, 0.2, 0.2, 0.2, 0.2, 0.7, 0.7, 0.7, 0.7, 0.7, 0.05, 0.35, 0.5, 0.6, 0.9, 0.95]
+    lucky = [2.0, 2.1, 1.9, 2.2, -0.5, *(1 + 0.05 * random.normal(size=5)), 2, 2, 1.6, 1.2, 1.6, 2]
+    history = [
+        Observation(number, {"x": x}, float(loss))
+        for number, (x, loss) in enumerate(zip(points, lucky, strict=True))
+    ]
+    algorithm = make("auto", parameters)
+    found = [algorithm(history, [], number, 3).point["x"] for number in range(16, 40)]
+    assert np.mean([abs(x - 0.7) < 0.12 for x in found]) > 0.5
+
+
+# --- what is never suggested, and the end ----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_a_finite_space_is_suggested_whole_and_once(name):
+    parameters = table(
+        {
+            "a": choice(
+                {"x": {"k": integer(1, 3, name="k")}, "y": maybe("on", name="m")}, name="a"
+            ),
+            "b": choice([0.1, 0.2, 0.4], name="b"),
+        }
+    )
+    history = run(parameters, lambda point: point["b"], 100, name=name)
+    points = [repr(trial.point) for trial in history]
+    assert len(points) == len(set(points)) == (3 + 2) * 3
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_a_finite_space_ends_where_constraints_leave_a_few_points(name):
+    words = {label: integer(0, 9, name=label) for label in "ab"}
+    parameters = table(words, [words["a"] + words["b"] > 16])
+    history = run(parameters, lambda point: point["a"], 200, name=name)
+    found = {(trial.point["a"], trial.point["b"]) for trial in history}
+    assert found == {pair for pair in itertools.product(range(10), repeat=2) if sum(pair) > 16}
+    assert len(history) == len(found)
+
+
+def test_a_point_that_runs_is_not_suggested_again():
+    parameters = table({"a": integer(0, 3), "b": choice(["p", "q"])})
+    algorithm, pending = make("auto", parameters), []
+    while (found := algorithm([], pending, len(pending), 0)) is not None:
+        pending.append(Observation(len(pending), found.point, None))
+    assert len({repr(trial.point) for trial in pending}) == len(pending) == 8
+
+
+def test_repeats_are_suggested_where_they_are_asked_for():
+    algorithm, history = Auto(table({"a": integer(0, 3)}), repeats=True), []
+    for number in range(30):
+        point = algorithm(history, [], number, 0).point
+        history.append(Observation(number, point, float(point["a"])))
+    assert sum(trial.point["a"] == 0 for trial in history) > 15
+
+
+def test_a_space_of_which_nothing_is_legal_names_the_constraint():
+    words = {"a": uniform(0, 1, name="a"), "b": uniform(0, 1, name="b")}
+    algorithm = make("auto", table(words, [words["a"] + words["b"] > 2]))
+    with pytest.raises(SearchStopped, match=r"\(a \+ b\) > 2\) rejected 1000"):
+        algorithm([], [], 0, 0)
+
+
+# --- trials that run -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_sixteen_trials_at_once_lie_apart(name):
+    parameters = table({"x": uniform(-5, 10), "y": uniform(0, 15)})
+    history = run(parameters, branin, 30, name=name)
+    algorithm, pending = make(name, parameters), []
+    for number in range(30, 46):
+        found = algorithm(history, pending, number, 0)
+        pending.append(Observation(number, found.point, None))
+    places = np.array([[trial.point["x"] / 15, trial.point["y"] / 15] for trial in pending])
+    apart = np.sqrt(((places[:, None] - places) ** 2).sum(-1)) + 9 * np.eye(16)
+    assert apart.min() > 1e-4
+    assert np.median(apart.min(axis=1)) > 0.003
+
+
+# --- whatever it is told ---------------------------------------------------------------------
+
+LOSSES = st.one_of(
+    st.floats(-1e3, 1e3),
+    st.sampled_from([0.0, 1.0, 1e30, -1e30, 1e308, -1e308, 1e-308, math.inf, -math.inf, math.nan]),
+    st.none(),
+)
+
+
+@pytest.mark.parametrize("name", PACES)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_no_losses_and_no_points_make_it_fail(name, data):
+    """Duplicates, columns that never change, losses of any size, and failures in any order."""
+    parameters = tree()
+    drawn = make("random", parameters)
+    seed = data.draw(st.integers(0, 2**64))
+    kinds = data.draw(st.integers(1, 30))
+    points = [drawn([], [], number, seed).point for number in range(kinds)]
+    losses = data.draw(st.lists(LOSSES, max_size=70))
+    history = [Observation(i, points[i % kinds], loss) for i, loss in enumerate(losses)]
+    pending = [Observation(99 + i, points[0], None) for i in range(data.draw(st.integers(0, 3)))]
+    algorithm = make(name, parameters)
+    for number in (110, 111, 113):
+        found = algorithm(history, pending, number, seed)
+        assert parameters.check(found.point) == found.point
+        assert found.point not in [trial.point for trial in [*history, *pending]]
+
+
+@pytest.mark.parametrize(
+    "losses", [[3.0] * 40, [0.0] * 39 + [1e30], [1e30] * 39 + [0.0], [None] * 40]
+)
+@pytest.mark.parametrize("name", PACES)
+def test_losses_that_say_nothing_leave_it_exploring(name, losses):
+    parameters = tree()
+    drawn = make("random", parameters)
+    history = [Observation(i, drawn([], [], i, 0).point, loss) for i, loss in enumerate(losses)]
+    algorithm = make(name, parameters)
+    for number in range(40, 64):
+        point = algorithm(history, [], number, 5).point
+        history.append(Observation(number, point, losses[number % 40]))
+    found = [trial.point for trial in history[40:]]
+    assert {point["net"] for point in found} == {"wide", "deep", "plain"}
+    assert len({point["lr"] for point in found}) > 12
+
+
+def test_fast_is_the_same_whether_its_process_was_extended_or_begun_anew():
+    parameters = tree()
+
+    def loss(point: Point) -> float | None:
+        return None if point["act"] == "gelu" else abs(math.log10(point["lr"]) + 2)
+
+    history = run(parameters, loss, 90, name="fast")
+    for number in (20, 31, 32, 33, 70, 89):
+        afresh = make("fast", parameters)(history[:number], [], number, 0)
+        assert afresh.point == history[number].point
+
+
+def test_a_history_that_changed_is_learnt_anew():
+    parameters = tree()
+    history = run(parameters, lambda point: -math.log(point["lr"]), 40)
+    other = [Observation(t.number, t.point, -t.loss if t.number > 20 else t.loss) for t in history]
+    for name in PACES:
+        algorithm = make(name, parameters)
+        algorithm(history, [], 40, 0)
+        assert algorithm(other, [], 40, 0) == make(name, parameters)(other, [], 40, 0)
+        assert algorithm(other[:25], [], 40, 0) == make(name, parameters)(other[:25], [], 40, 0)
+
+
+# --- its parts -------------------------------------------------------------------------------
+
+
+def drawn_rows(coded: Coded, count: int, seed: int = 0) -> np.ndarray:
+    return coded.columns.at(np.random.default_rng(seed).random((count, len(coded.columns))))
+
+
+def test_every_row_of_a_finite_space_is_walked_once():
+    parameters = table(
+        {
+            "a": choice(
+                {
+                    "x": {"k": integer(1, 3, name="k"), "z": choice([1, "q", None], name="z")},
+                    "y": maybe({"u": integer(0, 4, step=2, name="u")}, name="m"),
+                },
+                name="a",
+            ),
+            "b": choice([True, False], name="b"),
+        }
+    )
+    coded = Coded(parameters)
+    rows = np.array([*coded.columns.every()])
+    assert len(rows) == len(set(coded.columns.keys(rows))) == 2 * (3 * 3 + 1 + 3)
+    assert all(parameters.check(coded.point(row)) for row in rows)
+
+
+def test_draws_of_codes_follow_the_priors():
+    parameters = table(
+        {
+            "c": choice(["a", "b", "c"], weights=[0.1, 0.3, 0.6], name="c"),
+            "lr": loguniform(1e-3, 10, name="lr"),
+            "n": integer(1, 4, name="n"),
+        }
+    )
+    coded = Coded(parameters)
+    points = [coded.point(row) for row in drawn_rows(coded, 4000)]
+    shares = [np.mean([point["c"] == option for point in points]) for option in "abc"]
+    assert shares == pytest.approx([0.1, 0.3, 0.6], abs=0.04)
+    assert np.mean([point["lr"] < 0.1 for point in points]) == pytest.approx(0.5, abs=0.04)
+    assert [np.mean([p["n"] == k for p in points]) for k in (1, 2, 3, 4)] == pytest.approx(
+        [0.25] * 4, abs=0.04
+    )
+
+
+def test_a_row_of_a_point_of_a_row_is_the_row():
+    coded = Coded(tree())
+    for row in drawn_rows(coded, 300):
+        assert np.allclose(coded.row(coded.point(row)), row, rtol=0, atol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize("at", [-30.0, -3.0, -1.0, -0.5, 0.0, 2.0])
+def test_expected_improvement_is_the_integral_that_it_stands_for(at):
+    """Of (best - loss) where that is positive, over a normal loss; in logarithms."""
+    spread = 0.7
+    (found,) = log_improvement(np.array([-at * spread]), np.array([spread]), 0.0)
+    if at > -10:
+        expected, _ = integrate.quad(
+            lambda loss: -loss * stats.norm.pdf(loss, -at * spread, spread), -20, 0
+        )
+        assert found == pytest.approx(math.log(expected), rel=1e-6)
+    else:  # the first terms of its series: far below, quadrature sees only zeros
+        series = -(at**2) / 2 - math.log(math.sqrt(2 * math.pi)) - 2 * math.log(-at)
+        assert found == pytest.approx(series + math.log(spread) + math.log1p(-3 / at**2), abs=1e-4)
+
+
+@pytest.mark.parametrize("warp", WARPS)
+@given(st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=60))
+@settings(deadline=None)
+def test_a_warp_keeps_the_order_and_leads_back_to_good_losses(warp, losses):
+    given_ = np.array(losses)
+    warped = warp(given_)
+    order = np.argsort(given_, kind="stable")
+    assert (np.diff(warped.values[order]) >= -1e-9).all()
+    if warped.slope:
+        assert warped.values.mean() == pytest.approx(0, abs=1e-9)
+        assert warped.values.std() == pytest.approx(1)
+        good = given_ <= np.median(given_)
+        back = [warped.loss(value) for value in warped.values[good] if value > -5]
+        kept = given_[good][warped.values[good] > -5]
+        assert back == pytest.approx(kept.tolist(), rel=1e-6, abs=1e-6 * np.ptp(given_))
+
+
+def test_the_fit_finds_which_column_matters():
+    coded = Coded(table({label: uniform(0, 1, name=label) for label in "abc"}))
+    rows = drawn_rows(coded, 60)
+    losses = np.sin(9 * rows[:, 1])
+    scales = fitted(Features(coded.columns), rows, (losses - losses.mean()) / losses.std())
+    assert scales.lengths[1] < 0.5 * min(scales.lengths[0], scales.lengths[2])
+    assert scales.noise < 0.01
+
+
+def test_the_gradient_of_the_fit_is_that_of_its_value(monkeypatch):
+    from hpsearch.suggest import gaussian
+
+    coded = Coded(tree())
+    rows = drawn_rows(coded, 30)
+    losses = np.random.default_rng(1).normal(size=30)
+    checked = []
+
+    def compared(value, start, **options):
+        at = start + 0.3 * np.random.default_rng(2).normal(size=len(start))
+        steps = 1e-5 * np.eye(len(at))
+        rough = [(value(at + step)[0] - value(at - step)[0]) / 2e-5 for step in steps]
+        checked.append(np.abs(np.array(rough) - value(at)[1]).max())
+        return minimize(value, start, **options)
+
+    minimize = gaussian.minimize
+    monkeypatch.setattr(gaussian, "minimize", compared)
+    fitted(Features(coded.columns), rows, losses)
+    assert checked[0] < 1e-6
+
+
+def test_a_process_extended_is_the_process_of_all_rows():
+    coded = Coded(tree())
+    rows, values = drawn_rows(coded, 40), np.random.default_rng(1).normal(size=(40, 2))
+    features = Features(coded.columns)
+    scales = Scales(np.full(len(coded.columns), 0.6), 0.5, 0.8, 0.01)
+    whole = Posterior(features, scales, rows, values)
+    parts = Posterior(features, scales, rows[:20], values[:20])
+    parts = parts.extended(rows[20:35], values[20:35]).extended(rows[35:], values[35:])
+    new = drawn_rows(coded, 25, seed=3)
+    for one, other in zip(whole.predict(new), parts.predict(new), strict=True):
+        assert np.allclose(one, other, atol=1e-10)
+    assert np.allclose(whole.means, whole.predict(rows)[0], atol=1e-10)
+    assert np.allclose(whole.means, parts.means, atol=1e-10)
+
+
+def test_equal_rows_leave_a_process_solvable():
+    coded = Coded(tree())
+    rows = np.repeat(drawn_rows(coded, 3), 30, axis=0)
+    scales = Scales(np.full(len(coded.columns), 9.0), 1.0, 1.0, 1e-12)
+    process = Posterior(Features(coded.columns), scales, rows, np.ones((90, 1)))
+    means, spreads = process.extended(rows[:5], np.ones((5, 1))).predict(rows[:3])
+    assert np.isfinite(means).all() and np.isfinite(spreads).all()
+
+
+def test_the_nearest_trial_is_the_nearest_by_brute_force():
+    coded = Coded(tree())
+    rows = drawn_rows(coded, 50)
+    told = Told(coded.columns)
+    for number, row in enumerate(rows):
+        told.add(100 + number, row, 0.0)
+
+    def apart(one: np.ndarray, other: np.ndarray) -> tuple[float, int]:
+        total, either = 0.0, 0
+        for column, a, b in zip(coded.columns, one, other, strict=True):
+            if np.isnan(a) and np.isnan(b):
+                continue
+            either += 1
+            alike = not (np.isnan(a) or np.isnan(b)) and (column.ordered or a == b)
+            total += abs(a - b) if alike else 1.0
+        return total, either
+
+    for row in drawn_rows(coded, 20, seed=1):
+        number, distance = told.nearest(row)
+        best = min(range(50), key=lambda i: apart(row, rows[i])[0])
+        total, either = apart(row, rows[best])
+        assert number == 100 + best
+        assert distance == pytest.approx(total / either, abs=1e-5)
