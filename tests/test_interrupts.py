@@ -203,7 +203,7 @@ def data():
 
 space = Space(
     data=data(),
-    model=Sequential([layers.Dense(choice([2, 4])), layers.Dense(1)]),
+    model=Sequential([layers.Dense(choice([2, 3, 4, 5])), layers.Dense(1)]),
     loss="mse",
     fit=Fit(epochs=1),
     minimize="val_loss",

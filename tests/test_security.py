@@ -372,7 +372,7 @@ def test_no_code_is_run_that_lies_in_a_study_or_in_mlflow(searched: Watched) -> 
     assert traps, "MLflow has a copy of the space file"
     with Store.open(searched.folder / "mlruns" / "studies", "s", write=False) as store:
         states = sorted(trial.status.value for trial in store.trials())
-    assert states == ["failed", "ok", "ok"]
+    assert len(states) == 3 and set(states) == {"failed", "ok"}
     assert not (searched.folder / "run").exists()
 
 

@@ -29,8 +29,8 @@ import hyperopt
 import numpy as np
 import optuna
 from hyperopt.base import Domain
+from methods import optuna_asked
 from problems import deep
-from run import optuna_asked
 from threadpoolctl import threadpool_limits
 
 from hpsearch import choice, integer, loguniform, maybe, uniform

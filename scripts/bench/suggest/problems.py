@@ -492,7 +492,7 @@ PROBLEMS = [
     Problem("svm wine", "real", "dev", _table("svm_wine")),
     Problem("gbdt wine", "real", "dev", _table("gbdt_wine")),
     Problem("mlp wine", "real", "dev", _table("mlp_wine")),
-    Problem("cash digits-half", "real", "dev", _table("cash_cancer")),
+    Problem("cash cancer", "real", "dev", _table("cash_cancer")),
     Problem("bbob f8 d5", "black-box", "test", bbob(8, 5)),
     Problem("bbob f15 d5", "black-box", "test", bbob(15, 5)),
     Problem("bbob f21 d5", "black-box", "test", bbob(21, 5)),

@@ -273,21 +273,34 @@ def measured(name: str, point: Point) -> float:
     return float((found != y).mean())
 
 
+def batch(problem: str) -> Callable[[Any], Any] | None:
+    """The losses of many rows of codes at once, None for a problem that is no table."""
+    name = problem.replace(" ", "_")
+    if name not in TABLES:
+        return None
+    coded, trees = _fitted(name)
+    return lambda rows: trees.predict(_filled(coded, rows))
+
+
 def load(name: str) -> tuple[dict[str, Any], Callable[[Point], float], float | None]:
     """The words, the loss that the trees predict, and no known optimum."""
-    from sklearn.ensemble import ExtraTreesRegressor
-
-    words = TABLES[name][1]()
-    coded = Coded(space_of(words)[0])
-    with np.load(DATA / f"{name}.npz") as found:
-        rows, losses = found["rows"], found["losses"]
-    trees = ExtraTreesRegressor(100, min_samples_leaf=2, random_state=0, n_jobs=1)
-    trees.fit(_filled(coded, rows), losses)
+    coded, trees = _fitted(name)
 
     def loss(point: Point) -> float:
         return float(trees.predict(_filled(coded, coded.row(point)[None]))[0])
 
-    return words, loss, None
+    return TABLES[name][1](), loss, None
+
+
+def _fitted(name: str) -> tuple[Coded, Any]:
+    """How points are coded, and the trees fitted to the table."""
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    coded = Coded(space_of(TABLES[name][1]())[0])
+    with np.load(DATA / f"{name}.npz") as found:
+        rows, losses = found["rows"], found["losses"]
+    trees = ExtraTreesRegressor(100, min_samples_leaf=2, random_state=0, n_jobs=1)
+    return coded, trees.fit(_filled(coded, rows), losses)
 
 
 def _filled(coded: Coded, rows: Any) -> Any:
@@ -310,7 +323,7 @@ def main() -> None:
     parameters = space_of(TABLES[given.name][1]())[0]
     coded = Coded(parameters)
     drawn = make("random", parameters)
-    points = [drawn([], [], number, 7) for number in range(given.rows)]
+    points = [drawn([], [], number, 7).point for number in range(given.rows)]
     began = time.monotonic()
     with ProcessPoolExecutor(given.jobs) as pool:
         losses = list(pool.map(measured, [given.name] * len(points), points, chunksize=4))

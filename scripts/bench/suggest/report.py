@@ -1,0 +1,225 @@
+"""Tables and a picture of what run.py measured: regret, ratios, ranks, and how sure they are.
+
+    python scripts/bench/suggest/report.py [--runs DIR] [--split test] [--out DIR]
+
+Regret is the best loss so far less the least there is, over the same of the median of random draws
+at the same budget (references.json): 1 is no better than random, and less than 0.01 counts as 0.01.
+Means are geometric. Intervals are bootstraps over problems, 95%; a sign test counts problems whose
+median is better; Wilcoxon's test compares runs of one problem and seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from problems import NAMED, PROBLEMS
+from scipy import stats
+
+BUDGETS = (25, 50, 100, 200)
+FLOOR = 0.01
+OURS = "auto"
+RIVALS = ("hyperopt tpe", "Optuna TPE", "Optuna mv+group", "random")
+FAMILIES = ("black-box", "conditional", "real")
+REFERENCES = Path(__file__).parent / "references.json"
+
+Runs = dict[tuple[str, str], dict[int, list[float]]]
+
+
+def read(folder: Path, names: list[str]) -> tuple[Runs, dict[str, float]]:
+    """The best loss after each trial by (problem, method) and seed; CPU ms per trial by method."""
+    runs: Runs = defaultdict(dict)
+    spent = defaultdict(list)
+    for file in sorted(folder.glob("*.jsonl")):
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            if row["problem"] in names:
+                runs[row["problem"], row["method"]][row["seed"]] = row["best"]
+                spent[row["method"]].append(1000 * row["seconds"] / len(row["best"]))
+    return runs, {method: float(np.median(found)) for method, found in spent.items()}
+
+
+class Regrets:
+    """Logarithms of normalised regret."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.runs = runs
+        self.references = json.loads(REFERENCES.read_text())
+
+    def of(self, problem: str, method: str, budget: int, *, at: int | None = None) -> Any:
+        """Of all seeds, ascending; the scale is that of `budget`, the trials are `at`."""
+        reference = self.references[problem]
+        scale = reference["random"][str(budget)] - reference["best"]
+        found = [
+            best[min(at or budget, len(best)) - 1] - reference["best"]
+            for _, best in sorted(self.runs[problem, method].items())
+        ]
+        return np.log(np.maximum(np.array(found) / scale, FLOOR))
+
+    def mean(self, problems: list[str], method: str, budget: int, at: int | None = None) -> float:
+        return float(np.mean([self.of(p, method, budget, at=at).mean() for p in problems]))
+
+
+def ratio(regrets: Regrets, problems: list[str], rival: str, budget: int) -> dict[str, float]:
+    """Our regret over a rival's, its interval, and the tests."""
+    logs = np.array(
+        [regrets.of(p, OURS, budget).mean() - regrets.of(p, rival, budget).mean() for p in problems]
+    )
+    random = np.random.default_rng(0)
+    drawn = logs[random.integers(len(logs), size=(5000, len(logs)))].mean(axis=1)
+    low, high = np.exp(np.quantile(drawn, [0.025, 0.975]))
+    medians = [
+        np.median(regrets.of(p, OURS, budget)) - np.median(regrets.of(p, rival, budget))
+        for p in problems
+    ]
+    won, lost = sum(m < 0 for m in medians), sum(m > 0 for m in medians)
+    pairs = []
+    for p in problems:
+        ours, theirs = regrets.of(p, OURS, budget), regrets.of(p, rival, budget)
+        count = min(len(ours), len(theirs))
+        pairs.append(ours[:count] - theirs[:count])
+    differences = np.concatenate(pairs)
+    return {
+        "ratio": float(np.exp(logs.mean())),
+        "low": float(low),
+        "high": float(high),
+        "won": won,
+        "lost": lost,
+        "sign_p": float(stats.binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0,
+        "wilcoxon_p": float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0,
+    }
+
+
+def trials_to_match(regrets: Regrets, problems: list[str], rival: str, budget: int) -> int | None:
+    """After how many trials our mean is what the rival's is at a budget."""
+    goal = regrets.mean(problems, rival, budget)
+    for at in range(1, budget + 1):
+        if regrets.mean(problems, OURS, budget, at) <= goal:
+            return at
+    return None
+
+
+def ranks(
+    regrets: Regrets, problems: list[str], methods: list[str], budget: int
+) -> dict[str, float]:
+    """Mean rank of the means on each problem."""
+    means = np.array([[regrets.of(p, m, budget).mean() for m in methods] for p in problems])
+    found = stats.rankdata(means, axis=1).mean(axis=0)
+    return dict(zip(methods, found.round(2).tolist(), strict=True))
+
+
+def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[str, float]) -> Any:
+    """Markdown, and the same as data."""
+    groups = {family: [n for n in names if NAMED[n].family == family] for family in FAMILIES}
+    groups = {family: found for family, found in groups.items() if found} | {"all": names}
+    seeds = {m: min(len(regrets.runs[n, m]) for n in names) for m in methods}
+    lines = [
+        f"{len(names)} problems; seeds: " + ", ".join(f"{m} {seeds[m]}" for m in methods),
+        "",
+        "| regret | " + " | ".join(f"{f} {b}" for f in groups for b in BUDGETS) + " | CPU ms |",
+        "|---" * (len(groups) * len(BUDGETS) + 2) + "|",
+    ]
+    data: dict[str, Any] = {"regret": {}, "ratio": {}, "ranks": {}, "match": {}, "worst": {}}
+    for method in methods:
+        found = {
+            f"{family} {budget}": float(np.exp(regrets.mean(group, method, budget)))
+            for family, group in groups.items()
+            for budget in BUDGETS
+        }
+        data["regret"][method] = found
+        cells = " | ".join(f"{value:.3f}" for value in found.values())
+        lines.append(f"| {method} | {cells} | {spent[method]:.1f} |")
+    lines += [
+        "",
+        "| auto against | family | trials | regret ratio (95%) | problems won, lost (p) | runs (p) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for rival in (m for m in methods if m not in (OURS, "fast")):
+        for family, group in groups.items():
+            for budget in BUDGETS:
+                r = ratio(regrets, group, rival, budget)
+                data["ratio"][f"{rival}, {family}, {budget}"] = r
+                lines.append(
+                    f"| {rival} | {family} | {budget} | {r['ratio']:.2f} "
+                    f"({r['low']:.2f} to {r['high']:.2f}) | {r['won']}, {r['lost']} "
+                    f"({r['sign_p']:.2g}) | {r['wilcoxon_p']:.1g} |"
+                )
+    lines += ["", "| trials | " + " | ".join(f"rank of {m}" for m in methods) + " |"]
+    lines.append("|---" * (len(methods) + 1) + "|")
+    for budget in BUDGETS:
+        found = data["ranks"][budget] = ranks(regrets, names, methods, budget)
+        lines.append(f"| {budget} | " + " | ".join(f"{found[m]:.2f}" for m in methods) + " |")
+    lines.append("")
+    rivals = [m for m in methods if m in RIVALS and m != "random"]
+    for rival in rivals:
+        found = data["match"][rival] = trials_to_match(regrets, names, rival, 200)
+        lines.append(f"- {rival} after 200 trials is matched after {found}.")
+    lines += [
+        "",
+        "| median regret | " + " | ".join(f"{m} {b}" for b in BUDGETS for m in methods) + " |",
+    ]
+    lines.append("|---" * (len(methods) * len(BUDGETS) + 1) + "|")
+    for name in names:
+        cells = [float(np.exp(np.median(regrets.of(name, m, b)))) for b in BUDGETS for m in methods]
+        lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in cells) + " |")
+        for budget in BUDGETS:
+            best = min(np.median(regrets.of(name, m, budget)) for m in rivals)
+            over = float(np.exp(np.median(regrets.of(name, OURS, budget)) - best))
+            data["worst"][f"{name} {budget}"] = over
+    over = {key: value for key, value in data["worst"].items() if value > 1.25}
+    lines += ["", "Above 1.25 times the best rival's median: "]
+    lines[-1] += ", ".join(f"{key} ({value:.2f})" for key, value in over.items()) or "none"
+    return "\n".join(lines) + "\n", data
+
+
+def picture(regrets: Regrets, names: list[str], methods: list[str], file: Path) -> None:
+    """Mean regret against trials, with bands of bootstraps over problems."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.4), layout="constrained")
+    random, at = np.random.default_rng(0), np.arange(1, max(BUDGETS) + 1)
+    picks = random.integers(len(names), size=(1000, len(names)))
+    for number, method in enumerate(methods):
+        logs = np.array([[regrets.of(n, method, 200, at=t).mean() for t in at] for n in names])
+        low, high = np.exp(np.quantile(logs[picks].mean(axis=1), [0.05, 0.95], axis=0))
+        color = f"C{number}"
+        axes.plot(at, np.exp(logs.mean(axis=0)), color=color, label=method)
+        axes.fill_between(at, low, high, color=color, alpha=0.12, linewidth=0)
+    axes.set(
+        xlabel="trials", ylabel="regret (1: random after 200 trials)", yscale="log", xlim=(1, 200)
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=150)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--runs", type=Path, default=Path(__file__).parent / "runs")
+    asked.add_argument("--split", choices=["dev", "test"], default="test")
+    asked.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results")
+    given = asked.parse_args()
+    names = [p.name for p in PROBLEMS if p.split == given.split]
+    runs, spent = read(given.runs, names)
+    names = [name for name in names if all((name, m) in runs for m in (OURS, "random"))]
+    methods = [m for m in (OURS, "fast", *RIVALS) if all((name, m) in runs for name in names)]
+    regrets = Regrets(runs)
+    text, data = tables(regrets, names, methods, spent)
+    given.out.mkdir(parents=True, exist_ok=True)
+    suffix = "" if given.split == "test" else "_dev"
+    (given.out / f"suggest{suffix}.md").write_text(text)
+    (given.out / f"suggest{suffix}.json").write_text(json.dumps(data, indent=1) + "\n")
+    picture(regrets, names, methods, given.out / f"suggest{suffix}.png")
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
