@@ -15,8 +15,7 @@ import pytest
 from rich.console import Console
 
 from hpsearch.cli.progress import Progress, watcher
-from hpsearch.study import Lines
-from hpsearch.study.budget import best_of, counts_of
+from hpsearch.study import Lines, best_of, counts_of
 from hpsearch.trial import Key, Outcome, Report, Status, Trial
 
 

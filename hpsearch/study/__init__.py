@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .api import Asked, Study, search
-from .budget import best_of, counts_of, latest
 from .kept import kept_file, restore_model
 from .looking import looks_at
 from .loop import model_file
@@ -14,6 +13,7 @@ from .rebuilding import free_name
 from .result import Best, Result
 from .session import Session, planned
 from .syncing import Delivered, owing, sync
+from .tally import best_of, counts_of, latest
 from .watch import Lines, Silent, Watcher, folder_option, value_text
 from .written import read_points, seconds_of
 

@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import StudyError
 from ..store import Store
 from ..trial import Job, Key, Trial, digest_of
-from .budget import latest, ranked
 from .loop import model_file
+from .tally import latest, ranked
 
 __all__ = [
     "best_first",

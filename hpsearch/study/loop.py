@@ -7,7 +7,6 @@ end before anything else learns of it.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,15 +31,15 @@ from ..trial import (
     Task,
     Trial,
 )
-from .budget import Budget, best_of, counts_of, latest, ranked
+from .budget import Budget
 from .interrupts import Interrupts
 from .options import Options
 from .problem import Problem, agreed
+from .tally import Tally
 from .watch import Watcher
 
 __all__ = ["Driver", "model_file", "seed_of"]
 
-MOST_LOST = 3  # attempts at one trial whose workers were lost before they trained
 LOOK = 0.5  # seconds at most until a Ctrl-C is heeded while trials run elsewhere
 
 
@@ -75,9 +74,8 @@ class Driver:
         self._seed, self._algorithm, self._executor = seed, algorithm, executor
         self._watcher, self._progress = watcher, progress
         store.abandon()  # the store is ours: whoever ran these trials is gone
-        attempts = store.trials()
-        self.trials = latest(attempts)
-        self._lost = Counter(t.number for t in attempts if t.status is Status.LOST)
+        self._tally = Tally(problem, store.trials())
+        self._models = {n: t for n, t in self.trials.items() if _has_model(t)}
         self._running: dict[Key, Trial] = {}
         self._planned = self._plan()
         self._budget = Budget(problem, options)
@@ -87,6 +85,11 @@ class Driver:
         self._error: BaseException | None = None
 
     # What watchers ask.
+
+    @property
+    def trials(self) -> Mapping[int, Trial]:
+        """The latest attempt of each trial, by number."""
+        return self._tally.trials
 
     @property
     def metric(self) -> str:
@@ -99,11 +102,11 @@ class Driver:
     @property
     def best(self) -> Trial | None:
         """The best trial that succeeded, the first of equals."""
-        return best_of(self.trials.values(), maximize=self._problem.maximize)
+        return self._tally.best
 
     def counts(self) -> dict[str, int]:
         """Finished, failed and pruned trials, and their total."""
-        return counts_of(self.trials.values())
+        return self._tally.counts()
 
     @property
     def running(self) -> list[Trial]:
@@ -186,8 +189,8 @@ class Driver:
         again = self._interrupted_trial()
         if again is not None:
             return again
-        number = max(self.trials, default=-1) + 1
-        history, pending = self._history(), self._pending()
+        number = self._tally.next_number
+        history, pending = self._tally.history(), self._pending()
         try:
             source, name, found = self._proposed(number, history, pending)
         except SearchStopped as error:
@@ -203,10 +206,8 @@ class Driver:
         """Whether no trial may start now; notes why once the search is over."""
         if self.ended_by is not None:
             return True
-        owed = [number for number, trial in self.trials.items() if self._is_owed(trial)]
-        ended = {number: t for number, t in self.trials.items() if number not in owed}
         try:
-            reason = self._budget.over(ended, len(self._running))
+            reason = self._budget.over(self._tally, len(self._running))
         except SearchStopped as error:
             self.ended_by, self._error = str(error), error
             return True
@@ -240,19 +241,19 @@ class Driver:
 
     def _interrupted_trial(self) -> Trial | None:
         """A trial of an earlier run that did not end: it runs again with the same point and seed."""
-        busy = {key.number for key in self._running}
-        for trial in self.trials.values():
-            if self._is_owed(trial) and trial.number not in busy:
-                return replace(
-                    trial, attempt=trial.attempt + 1, started=time.time(), ended=None, outcome=None
-                )
-        return None
+        trial = self._tally.owed({key.number for key in self._running})
+        if trial is None:
+            return None
+        return replace(
+            trial, attempt=trial.attempt + 1, started=time.time(), ended=None, outcome=None
+        )
 
     def _start(self, trial: Trial) -> None:
         key = Key(self._store.name, trial.number, trial.attempt)
         with self._interrupts.whole():
             self._store.start(trial)
-            self.trials[trial.number] = self._running[key] = trial
+            self._running[key] = trial
+            self._tally.note(trial)
             self._watcher.started(trial)
             self._executor.submit(self._task(key, trial))
 
@@ -295,39 +296,30 @@ class Driver:
                 self._note_end(ended)
 
     def _note_end(self, ended: Trial) -> None:
-        self.trials[ended.number] = ended
-        self._lost[ended.number] += ended.status is Status.LOST
-        if not self._is_owed(ended):
+        self._tally.note(ended)
+        if not self._tally.owes(ended.number):
             self._budget.note(ended)
         if ended.status is Status.CANCELLED and not self._interrupts.asked:
             self.ended_by = self.ended_by or "the time is used up"
-        self._keep_best()
+        self._keep_best(ended)
         self._watcher.ended(ended)
 
-    def _keep_best(self) -> None:
+    def _keep_best(self, ended: Trial) -> None:
         """Delete the models of trials that are no longer among the best."""
-        keep = {trial.number for trial in self._ranked()[: self._options.keep_models]}
-        for trial in self.trials.values():
-            if trial.outcome is not None and trial.outcome.model and trial.number not in keep:
-                model_file(self._store.folder, trial).unlink(missing_ok=True)
-
-    def _ranked(self) -> list[Trial]:
-        return ranked(self.trials.values(), maximize=self._problem.maximize)
+        if _has_model(ended):
+            self._models[ended.number] = ended
+        keep = {trial.number for trial in self._tally.leading(self._options.keep_models)}
+        for number in self._models.keys() - keep:
+            model_file(self._store.folder, self._models[number]).unlink(missing_ok=True)
+            del self._models[number]
 
     def _bar(self) -> float | None:
         """The loss that a trial has to beat for its model to be kept."""
-        best, count = self._ranked(), self._options.keep_models
-        return self._problem.loss(best[count - 1].value) if len(best) >= count else None
+        count = self._options.keep_models
+        best = self._tally.leading(count)
+        return self._problem.loss(best[-1].value) if len(best) == count else None
 
     # What algorithms learn.
-
-    def _history(self) -> list[Observation]:
-        """Ended trials in order; a failure teaches, one that runs or will run again does not yet."""
-        return [
-            Observation(t.number, t.point, self._problem.loss(t.value), t.source)
-            for _, t in sorted(self.trials.items())
-            if not self._is_owed(t)
-        ]
 
     def _pending(self) -> list[Observation]:
         return [Observation(t.number, t.point, None, t.source) for t in self._running.values()]
@@ -352,12 +344,6 @@ class Driver:
             else:
                 yield name, point
 
-    def _is_owed(self, trial: Trial) -> bool:
-        """Whether a trial that does not run is to run again: cut off, or lost by its worker."""
-        if trial.status is Status.LOST:
-            return self._lost[trial.number] < MOST_LOST
-        return trial.status in (Status.RUNNING, Status.CANCELLED)
-
     # Being interrupted.
 
     def _tell_interrupted(self) -> None:
@@ -376,6 +362,11 @@ class Driver:
 def seed_of(seed: int, number: int) -> int:
     """The seed of a trial: 32 bits of the study's seed and the trial's number, mixed."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+
+
+def _has_model(trial: Trial) -> bool:
+    """Whether a trial wrote its weights; they may be deleted since."""
+    return trial.outcome is not None and bool(trial.outcome.model)
 
 
 def model_file(folder: Path, trial: Trial) -> Path:

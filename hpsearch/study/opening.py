@@ -19,11 +19,11 @@ from ..errors import HpsearchError, StudyError, TrackingError
 from ..preflight import first_look
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine
-from .budget import counts_of, latest
 from .looking import looks_at
 from .options import WHERE, Options, resumed
 from .problem import Problem, agreed
 from .rebuilding import rebuild
+from .tally import counts_of, latest
 from .watch import Watcher
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from ..errors import StudyError
 from ..trial import Point, Trial, finite
-from .budget import counts_of
+from .tally import counts_of
 from .watch import value_text
 
 __all__ = ["Best", "Result"]

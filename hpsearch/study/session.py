@@ -12,13 +12,13 @@ from ..errors import SearchStopped, StudyError
 from ..execute import Inline, run_alone
 from ..trial import Executor, Limits, Status, Task, Trial
 from . import kept
-from .budget import best_of, counts_of, latest
 from .interrupts import held_back
 from .loop import Driver, model_file
 from .opening import Wanted, open_study
 from .options import Options
 from .problem import Problem, check_travels, packed
 from .result import Best, Result
+from .tally import best_of, counts_of, latest
 from .watch import Steady, Watcher, folder_option
 
 if TYPE_CHECKING:
