@@ -355,17 +355,22 @@ def why_of(fields: Mapping[str, Any] | None) -> Why | None:
 
 def to_json(item: Any) -> str:
     """Write data as strict JSON; NaN and infinities become ``{"__float__": "nan"}`` and the like."""
-    return json.dumps(_plain(item), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(_plain(item))
 
 
 def from_json(text: str) -> Any:
     """Read back what `to_json` wrote."""
-    return json.loads(text, object_hook=_restore)
+    return (_RESTORER if '"__float__"' in text else _DECODER).decode(text)
 
 
 def _plain(item: Any) -> Any:
-    if isinstance(item, float) and not math.isfinite(item):
-        return {"__float__": repr(item)}
+    kind = type(item)  # what most items are comes first: a study writes very many of them
+    if isinstance(item, float):
+        return item if math.isfinite(item) else {"__float__": repr(item)}
+    if kind is str or kind is int or kind is bool or item is None:
+        return item
+    if kind is dict:
+        return {str(key): _plain(value) for key, value in item.items()}
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
         return {f.name: _plain(getattr(item, f.name)) for f in dataclasses.fields(item)}
     if isinstance(item, Mapping):
@@ -379,3 +384,7 @@ def _restore(item: dict[str, Any]) -> Any:
     if len(item) == 1 and "__float__" in item:
         return float(item["__float__"])
     return item
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_DECODER, _RESTORER = json.JSONDecoder(), json.JSONDecoder(object_hook=_restore)

@@ -67,6 +67,7 @@ class Progress:
         self._live: Live | None = None
         self._study: Any = None
         self._seconds: deque[float] = deque(maxlen=RECENT)
+        self._baselines: list[Trial] = []  # that succeeded
         self._began = time.monotonic()
         # Read by the thread that draws: replaced, never changed.
         self._seen = _Seen({"total": 0, "failed": 0, "pruned": 0}, None, (), (), None)
@@ -74,6 +75,7 @@ class Progress:
 
     def begun(self, study: Any) -> None:
         self._study, self._began = study, time.monotonic()
+        self._baselines = [trial for trial in study.trials.values() if _is_baseline(trial)]
         self._look()
         self._live = Live(
             get_renderable=self._picture,
@@ -95,6 +97,8 @@ class Progress:
         self._reports = {n: each for n, each in self._reports.items() if n != trial.number}
         if trial.status is Status.OK:
             self._seconds.append(trial.seconds or 0.0)
+        if _is_baseline(trial):
+            self._baselines.append(trial)
         self._look()
         if trial.status is Status.OK:
             best = self._study.best
@@ -133,11 +137,7 @@ class Progress:
         best = self._study.best
         if best is None:
             return [Text("no trial has succeeded yet", style="dim")]
-        baselines = [
-            f"baseline {t.name} {value_text(t.value)}"
-            for t in self._study.trials.values()
-            if t.source == "baseline" and t.status is Status.OK
-        ]
+        baselines = [f"baseline {t.name} {value_text(t.value)}" for t in self._baselines]
         names = short_labels(best.point)
         point = ", ".join(f"{names[k]}={_brief(v)}" for k, v in best.point.items())
         against = f" ({', '.join(baselines)})" if baselines else ""
@@ -183,6 +183,10 @@ class Progress:
             at = "starting" if report is None else _position(report, self._study.metric)
             lines.append(Text(f"  trial {number}: {at}"))
         return lines
+
+
+def _is_baseline(trial: Trial) -> bool:
+    return trial.source == "baseline" and trial.status is Status.OK
 
 
 def _position(report: Report, metric: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 from typing import Any
 
 from ..trial import Status, Trial, finite, from_json, outcome_of, to_json, why_of
@@ -45,12 +44,12 @@ def trial_of(row: tuple[Any, ...]) -> Trial:
     number, attempt, status, _, started, ended, source, name, seed, point, outcome = values
     if _checksum(values, why) != written:
         raise ValueError(f"trial {number} is not what was written")
-    trial = Trial(number, from_json(point), seed, started, attempt, source, name, ended)
-    if why is not None:
-        trial = replace(trial, why=why_of(from_json(why)))
-    if status == Status.RUNNING:
-        return trial
-    return replace(trial, outcome=outcome_of(from_json(outcome)))
+    runs = status == Status.RUNNING
+    return Trial(
+        *(number, from_json(point), seed, started, attempt, source, name, ended),
+        outcome=None if runs else outcome_of(from_json(outcome)),
+        why=None if why is None else why_of(from_json(why)),
+    )
 
 
 def _checksum(values: tuple[Any, ...], why: str | None) -> int:

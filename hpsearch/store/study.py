@@ -229,15 +229,24 @@ class Store:
 
         The time of their end is the last at which that driver is known to have lived: the latest
         start or end of any trial.
+
+        Returns:
+            Those trials, ended.
         """
-        trials = self.trials()
-        running = [trial for trial in trials if trial.status is Status.RUNNING]
-        last = max((trial.ended or trial.started for trial in trials), default=0.0)
-        for trial in running:
-            key = Key(self.name, trial.number, trial.attempt)
-            text = "the driver ended before this trial did"
-            self.end(Outcome(key, Status.CANCELLED, error=text), last)
-        return running
+        with self._database.translated():
+            connection = self._database.connection()
+            running = connection.execute(
+                "SELECT number, attempt FROM trials WHERE status = 'running'"
+                " ORDER BY number, attempt"
+            ).fetchall()
+            if not running:
+                return []
+            row = connection.execute("SELECT max(coalesce(ended, started)) FROM trials")
+            (last,) = row.fetchone()
+        text = "the driver ended before this trial did"
+        keys = [Key(self.name, number, attempt) for number, attempt in running]
+        ended = [self.end(Outcome(key, Status.CANCELLED, error=text), last) for key in keys]
+        return [trial for trial in ended if trial is not None]
 
     def trials(self, source: str | None = None) -> list[Trial]:
         """Every attempt at every trial (of this source), ordered by (number, attempt)."""

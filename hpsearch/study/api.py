@@ -122,6 +122,7 @@ class Study:
                 algorithm=self._session.algorithm,
                 executor=_ByHand(),
                 watcher=self._watcher,
+                attempts=self._session.attempts,
             )
         except BaseException:
             self._session.close()
@@ -204,12 +205,12 @@ class Study:
     @property
     def best(self) -> Any:
         """The best trial so far, None if none succeeded."""
-        return self.result.best
+        return self._session.found()
 
     @property
     def trials(self) -> list[Trial]:
         """The latest attempt of each trial, in order."""
-        return list(self.result.trials)
+        return self._session.trials()
 
     def close(self) -> None:
         """Bring MLflow up to date and release the study; running trials are recorded as cancelled."""

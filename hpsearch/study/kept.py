@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def best_first(store: Store) -> list[Trial]:
 
 def kept_trials(store: Store) -> list[Trial]:
     """The trials whose models MLflow is to have, the best first."""
-    there = [trial for trial in best_first(store) if model_file(store.folder, trial).exists()]
-    return there[: store.settings.get("keep_models", 1)]
+    there = (trial for trial in best_first(store) if model_file(store.folder, trial).exists())
+    return [*itertools.islice(there, store.settings.get("keep_models", 1))]
 
 
 def owed(store: Store) -> list[Trial]:

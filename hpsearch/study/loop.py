@@ -7,7 +7,7 @@ end before anything else learns of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -55,6 +55,7 @@ class Driver:
         algorithm: proposes points.
         executor: runs trials.
         watcher: is told what happens.
+        attempts: every attempt that the study had at a trial when it was opened.
         progress: is told every report (the MLflow recorder).
     """
 
@@ -68,13 +69,15 @@ class Driver:
         algorithm: Algorithm,
         executor: Executor,
         watcher: Watcher,
+        attempts: Sequence[Trial] = (),
         progress: Any = None,
     ) -> None:
         self._problem, self._store, self._options = problem, store, options
         self._seed, self._algorithm, self._executor = seed, algorithm, executor
         self._watcher, self._progress = watcher, progress
-        store.abandon()  # the store is ours: whoever ran these trials is gone
-        self._tally = Tally(problem, store.trials())
+        self._tally = Tally(problem, attempts)
+        for trial in store.abandon():  # the store is ours: whoever ran these trials is gone
+            self._tally.note(trial)
         self._models = {n: t for n, t in self.trials.items() if _has_model(t)}
         self._running: dict[Key, Trial] = {}
         self._planned = self._plan()

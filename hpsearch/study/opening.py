@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, final
 from ..errors import HpsearchError, StudyError, TrackingError
 from ..preflight import first_look
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
-from ..trial import Algorithm, Engine
+from ..trial import Algorithm, Engine, Trial
 from .looking import looks_at
 from .options import WHERE, Options, resumed
 from .problem import Problem, agreed
@@ -60,6 +60,7 @@ class Opened:
     Attributes:
         options: those given, completed by the recorded ones of a study that goes on.
         uri: MLflow's store.
+        attempts: every attempt that it had at a trial: reading them is most of what opening costs.
     """
 
     store: Store
@@ -67,6 +68,7 @@ class Opened:
     engine: Engine
     algorithm: Algorithm
     uri: str
+    attempts: Sequence[Trial] = ()
 
 
 def open_study(wanted: Wanted) -> Opened:
@@ -157,6 +159,7 @@ def _opened(store: Store, wanted: Wanted) -> Opened:
 
 def _go_on(store: Store, wanted: Wanted) -> Opened:
     settings, problem, watcher = store.settings, wanted.problem, wanted.watcher
+    attempts = store.trials()  # before anything is changed: they may be damaged
     _check_same(store.name, settings, problem, wanted.options, watcher)
     options = resumed(wanted.options, settings)
     algorithm, uri, experiment = _ready(problem, options)
@@ -168,13 +171,13 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     changed = _changeable(options, uri, experiment)
     changed |= _source_of(problem)
     store.update(budget=options.budget(), state="running", **changed, **about)
-    _say_if_complete(store, options, watcher)
+    _say_if_complete(attempts, options, watcher)
     store.queue("study")
-    return Opened(store, options, engine, algorithm, uri)
+    return Opened(store, options, engine, algorithm, uri, attempts)
 
 
-def _say_if_complete(store: Store, options: Options, watcher: Watcher) -> None:
-    done = counts_of(latest(store.trials()).values())["total"]
+def _say_if_complete(attempts: Sequence[Trial], options: Options, watcher: Watcher) -> None:
+    done = counts_of(latest(attempts).values())["total"]
     if options.total is not None and done >= options.total:
         watcher.note(
             f"{done} trials are there already, and --max-trials is the study's total: nothing to "

@@ -18,7 +18,7 @@ from .opening import Wanted, open_study
 from .options import Options
 from .problem import Problem, check_travels, packed
 from .result import Best, Result
-from .tally import best_of, counts_of, latest
+from .tally import counts_of, latest
 from .watch import Steady, Watcher, folder_option
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Session:
         plan: its workers, if they are settled already.
 
     Attributes:
-        before: how many trials it had.
+        attempts: every attempt that it had at a trial.
+        before: how many trials those were.
         plan: the workers that run trials, None if they run in this process.
     """
 
@@ -63,8 +64,9 @@ class Session:
         opened = open_study(Wanted(problem, options, self._watcher, command, self.plan))
         self.store, self.engine, self.uri = opened.store, opened.engine, opened.uri
         self.options, self.algorithm = opened.options, opened.algorithm
+        self.attempts = opened.attempts
         try:
-            self.before = counts_of(self.trials())["total"]
+            self.before = counts_of(latest(self.attempts).values())["total"]
             self.seed = int(self.store.settings["seed"])
             self.recorder = Recorder(self.store, self.uri, offline=self.options.offline)
         except BaseException:
@@ -117,6 +119,7 @@ class Session:
                 algorithm=self.algorithm,
                 executor=executor,
                 watcher=watcher,
+                attempts=self.attempts,
                 progress=self.recorder.progress,
             )
             try:
@@ -178,7 +181,8 @@ class Session:
         self._watcher.note(f"{why.rstrip('.')}. Deliver it later: {again}")
 
     def best(self) -> Trial | None:
-        return best_of(self.trials(), maximize=self.problem.maximize)
+        """The best trial that succeeded, the first of equals."""
+        return next(iter(self.store.best(self.problem.direction)), None)
 
     def trials(self) -> list[Trial]:
         """The latest attempt of each trial."""
@@ -186,8 +190,10 @@ class Session:
 
     def _test(self, executor: Executor) -> None:
         """Score the best trial on the test part: once for each trial that becomes the best."""
+        if self.problem.space is None:
+            return
         best, tested = self.best(), self.store.settings.get("tested")
-        if self.problem.space is None or best is None or tested == best.number:
+        if best is None or tested == best.number:
             return
         if not model_file(self.store.folder, best).exists():
             return
@@ -227,27 +233,30 @@ class Session:
         """Restores models; outlives the session."""
         return functools.partial(kept.restore_model, self.engine, self.store.folder)
 
+    def found(self) -> Best | None:
+        """The best trial as a result has it."""
+        best = self.best()
+        if best is None or best.value is None:
+            return None
+        run_ids = self.store.run_ids()
+        there = model_file(self.store.folder, best).exists()
+        load = self._restore if there else None
+        return Best(
+            best.number,
+            best.value,
+            best.point,
+            run_ids.get((best.number, best.attempt)),
+            self._tested(best),
+            None if load is None else functools.partial(load, best),
+        )
+
     def result(self, ended_by: str | None = None) -> Result:
         """What the study holds now."""
-        best = self.best()
-        found = None
-        if best is not None and best.value is not None:
-            run_ids = self.store.run_ids()
-            there = model_file(self.store.folder, best).exists()
-            load = self._restore if there else None
-            found = Best(
-                best.number,
-                best.value,
-                best.point,
-                run_ids.get((best.number, best.attempt)),
-                self._tested(best),
-                None if load is None else functools.partial(load, best),
-            )
         return Result(
             study=self.store.name,
             direction=self.problem.direction,
             metric=self.problem.metric,
-            best=found,
+            best=self.found(),
             trials=self.trials(),
             seconds=time.monotonic() - self._began,
             ended_by=ended_by,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import io
 import json
 import platform
@@ -140,6 +141,7 @@ def resumed(given: Any, problem: Problem, folder: Path, size: int) -> dict[str, 
             "offline": not given.mlflow,
         }
     )
+    gc.collect()  # what the round before has left is not this one's
     began, began_here, clock = time.process_time(), time.thread_time(), Clock()
     timed = Timed(clock, watcher(given.watcher))
     with Session(problem, options, Silent()) as session:
@@ -152,6 +154,7 @@ def resumed(given: Any, problem: Problem, folder: Path, size: int) -> dict[str, 
             algorithm=clock.timed("suggest", session.algorithm),
             executor=Inline(timed),
             watcher=timed,
+            attempts=session.attempts,
             progress=session.recorder.progress,
         )
         opened = 1000 * (time.process_time() - began)
