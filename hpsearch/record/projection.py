@@ -58,6 +58,7 @@ class Projection:
         self._told = -math.inf  # when the study's own run was last written to
         self._sent: dict[Pair, set[int]] = {}  # epochs of running trials
         self._inputs = _inputs(self._settings)
+        self._baselines: list[Trial] | None = None  # that have ended, as the note has them
 
     def __enter__(self) -> Self:
         self._done = []
@@ -273,9 +274,15 @@ class Projection:
         ]
 
     def _note(self) -> str:
-        baselines = [each for each in self._store.trials("baseline") if each.ended]
         counts = self._store.counts()
-        return content.note(self._settings, counts, self._best(), baselines)
+        return content.note(self._settings, counts, self._best(), self._ended_baselines())
+
+    def _ended_baselines(self) -> list[Trial]:
+        """Found again only once another has ended: the whole table has to be gone through."""
+        ended = (trial.source for trial in self._ended.values())
+        if self._baselines is None or "baseline" in ended:
+            self._baselines = [each for each in self._store.trials("baseline") if each.ended]
+        return self._baselines
 
     def _best(self) -> Trial | None:
         found = self._store.best(self._settings.get("direction", "minimize"))
