@@ -98,7 +98,7 @@ def test_python_and_numpy_are_seeded_for_each_trial() -> None:
     assert len(set(drawn)) == 6
 
 
-@pytest.mark.parametrize("algo", ["auto", "tpe", "random", "anneal", "qmc", "grid"])
+@pytest.mark.parametrize("algo", ["auto", "fast", "tpe", "random", "anneal", "qmc", "grid"])
 def test_every_algorithm_runs_by_its_name(algo: str) -> None:
     result = found(algo=algo, max_trials=5)
     assert result.counts["finished"] == 5

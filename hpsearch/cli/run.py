@@ -36,7 +36,9 @@ Examples:
 @with_options(WORKERS)
 @click.option("--seed", type=int, metavar="N", help="Makes a sequential search repeatable.")
 @click.option(
-    "--algo", metavar="NAME", help="auto, tpe, random, anneal, qmc or grid. [default: auto]"
+    "--algo",
+    metavar="NAME",
+    help="auto, thorough, fast, tpe, random, anneal, qmc or grid. [default: auto]",
 )
 @click.option(
     "--grid-steps",
@@ -261,10 +263,6 @@ def _announce(session: Any, watch: Any) -> None:
         f"{session.problem.metric}, {options.algo}, seed {session.seed}, {budget}{workers}"
         f"{_limits_in_words(options)}."
     )
-    if options.algo == "auto":
-        watch.note(
-            "algo auto is hyperopt's tpe after 20 quasi-random trials, until we have our own."
-        )
     if options.max_trials is None and options.total is not None:
         watch.note(f"No budget was given: {options.total} trials. Others: --max-trials, --timeout.")
     if options.algo == "grid":

@@ -34,6 +34,7 @@ from ..trial import (
 from .budget import Budget
 from .interrupts import Interrupts
 from .options import Options
+from .pace import Paced
 from .problem import Problem, agreed
 from .tally import Tally
 from .watch import Watcher
@@ -240,7 +241,14 @@ class Driver:
                 self._seed,
             )
             return source, name, Suggestion(found.point) if source == "baseline" else found
+        self._keep_pace(number)
         return "suggested", None, self._algorithm(history, pending, number, self._seed)
+
+    def _keep_pace(self, number: int) -> None:
+        """Have suggestions made fast from this trial on if they hold trials up; it is recorded."""
+        if isinstance(self._algorithm, Paced) and (note := self._algorithm.hurry(number)):
+            self._store.update(fast_from=number)
+            self._watcher.note(note)
 
     def _interrupted_trial(self) -> Trial | None:
         """A trial of an earlier run that did not end: it runs again with the same point and seed."""
@@ -304,6 +312,8 @@ class Driver:
             self._budget.note(ended)
         if ended.status is Status.CANCELLED and not self._interrupts.asked:
             self.ended_by = self.ended_by or "the time is used up"
+        if isinstance(self._algorithm, Paced) and ended.status is Status.OK:
+            self._algorithm.ended(ended.seconds or 0.0)
         self._keep_best(ended)
         self._watcher.ended(ended)
 

@@ -21,6 +21,7 @@ from ..store import Store, check_name, json_without_passwords, studies, without_
 from ..trial import Algorithm, Engine, Trial
 from .looking import looks_at
 from .options import WHERE, Options, resumed
+from .pace import Paced
 from .problem import Problem, agreed
 from .rebuilding import rebuild
 from .tally import counts_of, latest
@@ -128,7 +129,7 @@ def make_folder(folder: Path) -> None:
 
 def _begin(root: Path, wanted: Wanted) -> Opened:
     problem, options = wanted.problem, wanted.options
-    algorithm, uri, experiment = _ready(problem, options)
+    algorithm, uri, experiment = _ready(wanted, options, {})
     settings = _settings(problem, options, wanted.command, uri, experiment)
     engine = problem.engine(settings["seed"])
     about = _tried(wanted, engine, settings["seed"])
@@ -162,7 +163,7 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     attempts = store.trials()  # before anything is changed: they may be damaged
     _check_same(store.name, settings, problem, wanted.options, watcher)
     options = resumed(wanted.options, settings)
-    algorithm, uri, experiment = _ready(problem, options)
+    algorithm, uri, experiment = _ready(wanted, options, settings)
     engine = problem.engine(settings["seed"])
     about = _tried(dataclasses.replace(wanted, options=options), engine, settings["seed"])
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
@@ -185,14 +186,24 @@ def _say_if_complete(attempts: Sequence[Trial], options: Options, watcher: Watch
         )
 
 
-def _ready(problem: Problem, options: Options) -> tuple[Algorithm, str, str]:
+def _ready(
+    wanted: Wanted, options: Options, settings: Mapping[str, Any]
+) -> tuple[Algorithm, str, str]:
     """The algorithm, MLflow's store and experiment, after labels and store have been checked."""
     from .. import record, suggest
 
+    problem = wanted.problem
     fixed = problem.parameters.with_fixed(options.fix)
     for point in options.enqueue:
         agreed(fixed, point)
     algorithm = suggest.make(options.algo, fixed, grid_steps=options.grid_steps)
+    if options.algo == "auto":
+        algorithm = Paced(
+            algorithm,
+            suggest.make("fast", fixed),
+            workers=1 if wanted.plan is None else wanted.plan.count,
+            fast_from=settings.get("fast_from"),
+        )
     experiment = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or problem.name
     uri = record.tracking_uri(options.tracking_uri, options.folder)
     if not options.offline:

@@ -22,7 +22,7 @@ __all__ = [
     "resumed",
 ]
 
-ALGORITHMS = ("auto", "tpe", "random", "anneal", "qmc", "grid")
+ALGORITHMS = ("auto", "thorough", "fast", "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
 PREPARING = 600.0  # seconds beyond its own limit that a trial may take until its data is ready
@@ -42,8 +42,8 @@ class Options:
         no_progress: stop after so many trials without a better one.
         max_consecutive_failures: stop after so many failures in a row.
         seed: makes a sequential search repeatable; drawn and recorded if None.
-        algo: one of `ALGORITHMS`; ``auto`` is ``tpe`` after 20 quasi-random trials, until hpsearch
-            has an algorithm of its own.
+        algo: one of `ALGORITHMS`; ``auto`` is ``thorough``, and ``fast`` once suggestions would
+            take a noticeable share of the trials' time.
         grid_steps: how many values ``grid`` takes from a range without steps.
         fix: ``{label: value}``; binds wherever the label is active.
         enqueue: points to run first; missing labels are suggested.

@@ -19,6 +19,7 @@ __all__ = ["NAMES", "fill", "make"]
 
 ALGORITHMS: dict[str, Callable[[Parameters, int], Algorithm]] = {
     "auto": lambda parameters, steps: Auto(parameters),
+    "thorough": lambda parameters, steps: Auto(parameters),
     "fast": lambda parameters, steps: Auto(parameters, pace=FAST),
     "tpe": lambda parameters, steps: tpe_of(parameters),
     "random": lambda parameters, steps: random_of(parameters),
@@ -56,8 +57,8 @@ def fill(
 ) -> Suggestion:
     """Suggest a full point with the given values; the algorithm chooses the rest.
 
-    Under `grid`, `qmc` and `auto` the rest is random: their sequences stay whole. Every given label is
-    active in the point: what decides about it is drawn accordingly. What the algorithm knows of
+    The rest is random but under `tpe` and `anneal`. Every given label is active in the point: what
+    decides about it is drawn accordingly. What the algorithm knows of
     the point is kept, with the source ``"filled"``; there is no reason where it chose nothing.
 
     Raises:
@@ -77,7 +78,7 @@ def fill(
         (every_given_label_is_active, *parameters.require),
         {**parameters.fixed, **given},
     )
-    algorithm = make("random" if name in ("auto", "grid", "qmc") else name, under)
+    algorithm = make(name if name in ("tpe", "anneal") else "random", under)
     found = algorithm(history, pending, number, seed)
     assert found is not None  # algorithms that draw never come to an end
     if found.why is None or found.point.keys() <= under.fixed.keys():
