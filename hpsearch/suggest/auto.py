@@ -38,7 +38,7 @@ class Auto:
         self._coded = Coded(parameters)
         self._searcher = Searcher(
             self._coded.columns,
-            lambda row: parameters.violated(self._coded.point(row)),
+            lambda row: parameters.violated(self._coded.point(row)) if parameters.require else None,
             pace=pace,
             repeats=repeats,
         )

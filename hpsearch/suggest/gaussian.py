@@ -19,7 +19,7 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, lapack, solve_triangular
+from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from .columns import Codes, Columns
@@ -196,11 +196,19 @@ def fitted(features: Features, rows: Codes, losses: Codes) -> Scales:
 def _root(kernel: Codes, noise: float) -> tuple[Codes, float]:
     """The lower Cholesky root of a covariance with noise, and the noise: more where it is singular."""
     while True:
-        noisy = kernel + noise * np.eye(len(kernel))
-        try:
-            return cholesky(noisy, lower=True, check_finite=False), noise
-        except np.linalg.LinAlgError:
-            noise *= 10.0
+        noisy = kernel.copy(order="F")
+        noisy[np.diag_indices(len(kernel))] += noise
+        root, failed = lapack.dpotrf(noisy, lower=1, overwrite_a=1)
+        if not failed:
+            return root, noise
+        noise *= 10.0
+
+
+def _solved(root: Codes, right: Codes) -> Codes:
+    """root⁻¹ right, for a lower root."""
+    found: Codes
+    found, _ = lapack.dtrtrs(root, right, lower=1)
+    return found
 
 
 @final
@@ -231,7 +239,7 @@ class Posterior:
         found = copy.copy(self)
         near, main = self._placed(rows)
         across = self._covariance(near, main)
-        inside = solve_triangular(self._root, across.T, lower=True, check_finite=False)
+        inside = _solved(self._root, across.T)
         found._near, found._main = near, main
         found._squares = (near**2).sum(axis=1)
         left = found._covariance(near, main) - inside.T @ inside
@@ -252,7 +260,7 @@ class Posterior:
         """Means (n, k) and standard deviation (n,) at rows, without noise."""
         near, main = self._placed(rows)
         kernel = self._covariance(near, main)
-        inside = solve_triangular(self._root, kernel.T, lower=True, check_finite=False)
+        inside = _solved(self._root, kernel.T)
         prior = self._scales.signal + np.einsum("ij,ij->i", main, main)
         variance = prior - np.einsum("ij,ij->j", inside, inside)
         return kernel @ self._solved, np.sqrt(np.maximum(variance, 1e-12))

@@ -195,21 +195,26 @@ class Searcher:
             model = model.believing(pending)
         aim = model.best - (CURIOSITY if number % CURIOUS == CURIOUS - 1 else 0.0)
         rows, sources = self._candidates(told, pending, model, random)
-        scores = model.scores(rows, aim)
+        means, spreads = model.process.predict(rows)
+        scores = model.scores(means, spreads, aim)
         if aim < model.best and scores.max() < HOPELESS:
             aim = model.best
-            scores = model.scores(rows, aim)
+            scores = model.scores(means, spreads, aim)
         for round_ in range(pace.rounds):
             starts = np.argsort(-scores, kind="stable")[: pace.starts]
             starts = np.repeat(starts, pace.neighbours)
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
-            rows = np.concatenate([rows, near])
-            scores = np.concatenate([scores, model.scores(near, aim)])
+            near_means, near_spreads = model.process.predict(near)
+            near_scores = model.scores(near_means, near_spreads, aim)
+            rows, means = np.concatenate([rows, near]), np.concatenate([means, near_means])
+            spreads = np.concatenate([spreads, near_spreads])
+            scores = np.concatenate([scores, near_scores])
         sources += ["local"] * (len(rows) - len(sources))
         for i in np.argsort(-scores, kind="stable")[:RANKED]:
-            yield model.found(rows[i], sources[i])
+            yield model.found(rows[i], sources[i], means[i, 0], spreads[i])
         for each in self._drawn(random):
-            yield model.found(each.row, each.source)
+            means, spreads = model.process.predict(each.row[None])
+            yield model.found(each.row, each.source, means[0, 0], spreads[0])
 
     def _candidates(
         self, told: Told, pending: Codes, model: _Model, random: np.random.Generator
@@ -326,30 +331,22 @@ class _Model:
         means, _ = self.process.predict(pending)
         return replace(self, process=self.process.extended(pending, means))
 
-    def scores(self, rows: Codes, aim: float) -> Codes:
+    def scores(self, means: Codes, spreads: Codes, aim: float) -> Codes:
         """Logarithms of the improvements that are expected over `aim`, failures considered.
 
         Schonlau, Welch and Jones, *Global versus Local Search in Constrained Optimization of
         Computer Models*, 1998: improvement times the probability that there is a value at all.
         """
-        means, spread = self.process.predict(rows)
-        found = log_improvement(means[:, 0], spread, aim)
+        found = log_improvement(means[:, 0], spreads, aim)
         if not self.failing:
             return found
         return found + np.log(np.clip(1.0 - self.failing - means[:, 1], LEAST_HOPE, 1.0))
 
-    def found(self, row: Codes, source: str) -> Found:
+    def found(self, row: Codes, source: str, mean: float, spread: float) -> Found:
         """A row with what is expected of it, in units of the loss."""
-        means, spread = self.process.predict(row[None])
-        improvement = np.exp(log_improvement(means[:, 0], spread, self.best)[0])
-        slope = self.warped.slope
-        return Found(
-            row,
-            source,
-            self.warped.loss(float(means[0, 0])),
-            slope * float(spread[0]),
-            slope * float(improvement),
-        )
+        (log,) = log_improvement(np.array([mean]), np.array([spread]), self.best)
+        loss, slope = self.warped.loss(float(mean)), self.warped.slope
+        return Found(row, source, loss, slope * float(spread), slope * math.exp(log))
 
 
 @functools.cache
