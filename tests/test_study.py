@@ -121,6 +121,15 @@ def test_a_used_up_grid_ends_the_search() -> None:
     assert result.ended_by == "the space is used up"
 
 
+def test_a_space_that_is_used_up_ends_the_search_unless_repeats_are_asked_for() -> None:
+    words: Any = {"a": choice([1, 2]), "b": choice([3, 4])}
+    once = found(words, lambda v: v["a"], algo="auto", max_trials=9)
+    assert (once.counts["total"], once.ended_by) == (4, "the space is used up")
+    again = found(words, lambda v: v["a"], algo="auto", max_trials=9, repeats=True)
+    assert again.counts["total"] == 9
+    assert {trial.point["a"] for trial in again.trials[6:]} == {1}
+
+
 def test_an_exception_is_an_outcome_with_the_users_own_line() -> None:
     def fails(values: Any) -> float:
         if values["x"] < 0:

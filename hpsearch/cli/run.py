@@ -47,6 +47,12 @@ Examples:
     help="Values that grid takes from a range without steps. [default: 5]",
 )
 @click.option(
+    "--repeats",
+    is_flag=True,
+    default=None,
+    help="Let auto, thorough and fast try a point again, where scores are noisy.",
+)
+@click.option(
     "--fix",
     multiple=True,
     callback=fixed,

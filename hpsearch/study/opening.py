@@ -196,11 +196,12 @@ def _ready(
     fixed = problem.parameters.with_fixed(options.fix)
     for point in options.enqueue:
         agreed(fixed, point)
-    algorithm = suggest.make(options.algo, fixed, grid_steps=options.grid_steps)
+    steps, repeats = options.grid_steps, options.repeats
+    algorithm = suggest.make(options.algo, fixed, grid_steps=steps, repeats=repeats)
     if options.algo == "auto":
         algorithm = Paced(
             algorithm,
-            suggest.make("fast", fixed),
+            suggest.make("fast", fixed, repeats=repeats),
             workers=1 if wanted.plan is None else wanted.plan.count,
             fast_from=settings.get("fast_from"),
         )
@@ -298,6 +299,7 @@ def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
     return {
         "algo": options.algo,
         "grid_steps": options.grid_steps,
+        "repeats": options.repeats,
         "fix": dict(options.fix),
         "enqueue": [dict(point) for point in options.enqueue],
         "baselines": options.baselines,

@@ -45,6 +45,7 @@ class Options:
         algo: one of `ALGORITHMS`; ``auto`` is ``thorough``, and ``fast`` once suggestions would
             take a noticeable share of the trials' time.
         grid_steps: how many values ``grid`` takes from a range without steps.
+        repeats: let ``auto``, ``thorough`` and ``fast`` try a point again, where scores are noisy.
         fix: ``{label: value}``; binds wherever the label is active.
         enqueue: points to run first; missing labels are suggested.
         baselines: run the space's baselines first.
@@ -77,6 +78,7 @@ class Options:
     seed: int | None = None
     algo: str = "auto"
     grid_steps: int = 5
+    repeats: bool = False
     fix: Mapping[str, Any] = field(default_factory=dict)
     enqueue: Sequence[Mapping[str, Any]] = ()
     baselines: bool = True
@@ -158,7 +160,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
 
 
 RECORDED = (
-    *("algo", "grid_steps", "fix", "baselines", "keep_models", "experiment"),
+    *("algo", "grid_steps", "repeats", "fix", "baselines", "keep_models", "experiment"),
     *("trial_timeout", "trial_memory"),
 )
 """What a resumed study takes from its record unless it is given again."""

@@ -17,33 +17,37 @@ from .sequences import grid_of, qmc_of
 __all__ = ["NAMES", "fill", "make"]
 
 
-ALGORITHMS: dict[str, Callable[[Parameters, int], Algorithm]] = {
-    "auto": lambda parameters, steps: Auto(parameters),
-    "thorough": lambda parameters, steps: Auto(parameters),
-    "fast": lambda parameters, steps: Auto(parameters, pace=FAST),
-    "tpe": lambda parameters, steps: tpe_of(parameters),
-    "random": lambda parameters, steps: random_of(parameters),
-    "anneal": lambda parameters, steps: anneal_of(parameters),
-    "qmc": lambda parameters, steps: qmc_of(parameters),
-    "grid": grid_of,
+ALGORITHMS: dict[str, Callable[[Parameters, int, bool], Algorithm]] = {
+    "auto": lambda parameters, steps, repeats: Auto(parameters, repeats=repeats),
+    "thorough": lambda parameters, steps, repeats: Auto(parameters, repeats=repeats),
+    "fast": lambda parameters, steps, repeats: Auto(parameters, pace=FAST, repeats=repeats),
+    "tpe": lambda parameters, steps, repeats: tpe_of(parameters),
+    "random": lambda parameters, steps, repeats: random_of(parameters),
+    "anneal": lambda parameters, steps, repeats: anneal_of(parameters),
+    "qmc": lambda parameters, steps, repeats: qmc_of(parameters),
+    "grid": lambda parameters, steps, repeats: grid_of(parameters, steps),
 }
-"""What makes each algorithm from the parameters and the steps of a grid."""
+"""What makes each algorithm from the parameters, the steps of a grid, and `repeats`."""
 
 NAMES = tuple(ALGORITHMS)
+WHOLE = ("auto", "thorough", "fast", "grid", "qmc")  # what does not complete points
 
 
-def make(name: str, parameters: Parameters, *, grid_steps: int = 5) -> Algorithm:
+def make(
+    name: str, parameters: Parameters, *, grid_steps: int = 5, repeats: bool = False
+) -> Algorithm:
     """Return the algorithm of this name for these parameters.
 
     Args:
         grid_steps: for `grid`, how many values stand for a range without `step`.
+        repeats: for `auto`, `thorough` and `fast`, whether they may suggest a point again.
 
     Raises:
         SpaceError: for an unknown name, or a space that the algorithm cannot search.
     """
     if name not in ALGORITHMS:
         raise SpaceError(f"There is no search algorithm {name!r}. {nearest(name, NAMES)}")
-    return ALGORITHMS[name](parameters, grid_steps)
+    return ALGORITHMS[name](parameters, grid_steps, repeats)
 
 
 def fill(
@@ -78,7 +82,7 @@ def fill(
         (every_given_label_is_active, *parameters.require),
         {**parameters.fixed, **given},
     )
-    algorithm = make(name if name in ("tpe", "anneal") else "random", under)
+    algorithm = make("random" if name in WHOLE else name, under)
     found = algorithm(history, pending, number, seed)
     assert found is not None  # algorithms that draw never come to an end
     if found.why is None or found.point.keys() <= under.fixed.keys():

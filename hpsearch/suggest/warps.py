@@ -57,25 +57,31 @@ Warp: TypeAlias = Callable[[Codes], Warped]
 
 def winsorised(losses: Codes) -> Warped:
     """All losses above the upper quartile become that quartile."""
-    losses = np.clip(losses, -LARGEST, LARGEST)
+    losses = _tame(losses)
     top = float(np.quantile(losses, TOP, method="higher"))
     return _standard(np.minimum(losses, top), top, 0.0, 1.0)
 
 
 def half_gaussian(losses: Codes) -> Warped:
     """Losses above the median become the quantiles of half a normal distribution, by their rank."""
-    losses = np.clip(losses, -LARGEST, LARGEST)
+    losses = _tame(losses)
     count = len(losses)
     middle = float(np.median(losses))
     low = losses <= middle
     scale = float(np.sqrt(np.mean((losses[low] - middle) ** 2)))
-    if not scale > 0.0:
-        scale = 1.0
+    if not scale > 0.0:  # all losses up to the median are equal
+        scale = float(losses.std()) or 1.0
     rank = np.empty(count)
     rank[np.argsort(losses, kind="stable")] = np.arange(count)
     found = ndtri((rank + 0.5) / count)
     found[low] = np.maximum((losses[low] - middle) / scale, -FARTHEST)
     return _standard(np.where(low, found, np.maximum(found, 0.0)), 0.0, middle, scale)
+
+
+def _tame(losses: Codes) -> Codes:
+    """Losses whose squares neither overflow nor vanish."""
+    found = np.clip(losses, -LARGEST, LARGEST)
+    return found if np.ptp(found) > 1 / LARGEST else np.full_like(found, found[0])
 
 
 def _standard(values: Codes, knee: float, zero: float, slope: float) -> Warped:
