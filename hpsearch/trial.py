@@ -371,6 +371,8 @@ def _plain(item: Any) -> Any:
         return item
     if kind is dict:
         return {str(key): _plain(value) for key, value in item.items()}
+    if kind is list or kind is tuple:
+        return [_plain(value) for value in item]
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
         return {f.name: _plain(getattr(item, f.name)) for f in dataclasses.fields(item)}
     if isinstance(item, Mapping):

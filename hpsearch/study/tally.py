@@ -6,7 +6,7 @@ import bisect
 import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 from ..trial import Observation, Status, Trial, finite
 from .problem import Problem
@@ -14,6 +14,9 @@ from .problem import Problem
 __all__ = ["Tally", "best_of", "counts_of", "latest", "ranked", "totals_of"]
 
 MOST_LOST = 3  # attempts at one trial whose workers were lost before they trained
+
+Rank: TypeAlias = tuple[float, int]
+"""What trials that succeeded are sorted by, the best first: loss and number."""
 
 T = TypeVar("T")
 _NUMBER = operator.attrgetter("number")
@@ -26,12 +29,13 @@ def latest(trials: Iterable[Trial]) -> dict[int, Trial]:
 
 def ranked(trials: Iterable[Trial], *, maximize: bool) -> list[Trial]:
     """The trials that succeeded, the best first, of equals the earlier."""
-    return sorted(filter(_succeeded, trials), key=_rank(maximize))
+    return sorted(filter(_succeeded, trials), key=lambda trial: _rank(trial, maximize))
 
 
 def best_of(trials: Iterable[Trial], *, maximize: bool) -> Trial | None:
     """The best trial that succeeded, the first of equals."""
-    return min(filter(_succeeded, trials), key=_rank(maximize), default=None)
+    good = filter(_succeeded, trials)
+    return min(good, key=lambda trial: _rank(trial, maximize), default=None)
 
 
 def counts_of(trials: Iterable[Trial]) -> dict[str, int]:
@@ -66,12 +70,11 @@ class Tally:
         self.trials: dict[int, Trial] = {}
         self.next_number = 0
         self._problem = problem
-        self._rank = _rank(problem.maximize)
         self._statuses: Counter[Status] = Counter()
         self._lost: Counter[int] = Counter()
         self._owed: set[int] = set()
         # Of those that ended for good. Most trials end in order: to keep it costs next to nothing.
-        self._ranked: list[Trial] = []
+        self._ranked: list[Rank] = []
         self._counted: list[int] = []
         self._history: list[Observation] = []
         for trial in attempts:
@@ -97,11 +100,11 @@ class Tally:
     @property
     def best(self) -> Trial | None:
         """The best trial that succeeded, the first of equals."""
-        return self._ranked[0] if self._ranked else None
+        return next(iter(self.leading(1)), None)
 
     def leading(self, count: int) -> list[Trial]:
         """The best trials that succeeded, the best first, `count` of them if there are so many."""
-        return self._ranked[:count]
+        return [self.trials[number] for _, number in self._ranked[:count]]
 
     @property
     def ended(self) -> int:
@@ -111,7 +114,7 @@ class Tally:
     @property
     def ended_since_best(self) -> int:
         """How many of them have a higher number than the best; all, if none has succeeded."""
-        since = -1 if self.best is None else self.best.number
+        since = self._ranked[0][1] if self._ranked else -1
         return len(self._counted) - bisect.bisect_right(self._counted, since)
 
     def owes(self, number: int) -> bool:
@@ -138,7 +141,7 @@ class Tally:
             self._owed.add(trial.number)
             return
         if _succeeded(trial):
-            bisect.insort(self._ranked, trial, key=self._rank)
+            bisect.insort(self._ranked, _rank(trial, self._problem.maximize))
         if trial.status.counted:
             bisect.insort(self._counted, trial.number)
         loss = self._problem.loss(trial.value)
@@ -151,7 +154,7 @@ class Tally:
             self._owed.discard(trial.number)
             return
         if _succeeded(trial):
-            _remove(self._ranked, self._rank(trial), self._rank)
+            _remove(self._ranked, _rank(trial, self._problem.maximize))
         if trial.status.counted:
             _remove(self._counted, trial.number)
         _remove(self._history, trial.number, _NUMBER)
@@ -166,10 +169,9 @@ def _succeeded(trial: Trial) -> bool:
     return trial.status is Status.OK and finite(trial.value)
 
 
-def _rank(maximize: bool) -> Callable[[Trial], tuple[float, int]]:
-    """What trials that succeeded are sorted by, the best first."""
-    sign = -1 if maximize else 1
-    return lambda trial: (sign * (trial.value or 0), trial.number)
+def _rank(trial: Trial, maximize: bool) -> Rank:
+    value = trial.value or 0
+    return (-value if maximize else value, trial.number)
 
 
 def _remove(items: list[T], wanted: Any, key: Callable[[T], Any] | None = None) -> None:
