@@ -27,7 +27,7 @@ from .space import Data, Fit, Holdout, Space
 
 if TYPE_CHECKING:
     from .study import Study, search
-    from .suggest import to_hyperopt
+    from .suggest import hyperopt_algo, to_hyperopt
 
 __all__ = [
     "Data",
@@ -39,6 +39,7 @@ __all__ = [
     "choice",
     "delayed",
     "given",
+    "hyperopt_algo",
     "integer",
     "lognormal",
     "loguniform",
@@ -53,7 +54,12 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-LAZY = {"search": "study", "Study": "study", "to_hyperopt": "suggest"}
+LAZY = {
+    "search": "study",
+    "Study": "study",
+    "hyperopt_algo": "suggest",
+    "to_hyperopt": "suggest",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from .algorithms import NAMES, fill, make
 from .compiled import Compiled
+from .dropin import hyperopt_algo
 from .plain import to_hyperopt
 from .sequences import grid_size
 
-__all__ = ["NAMES", "Compiled", "fill", "grid_size", "make", "to_hyperopt"]
+__all__ = ["NAMES", "Compiled", "fill", "grid_size", "hyperopt_algo", "make", "to_hyperopt"]

@@ -32,12 +32,14 @@ class Atom:
         columns: the numbers of the columns that it reads.
         allowed: for one column of options or rungs, whether it holds at each.
         holds: whether it holds for the codes of the columns, asked where `allowed` is None.
+        partly: whether that is asked also where some columns are not active, their codes NaN.
         only: the one option or rung that is allowed, None for none or more.
     """
 
     columns: tuple[int, ...]
     allowed: Mask | None = None
     holds: Callable[[tuple[float, ...]], bool] | None = None
+    partly: bool = False
     only: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -59,12 +61,14 @@ class Column:
             are of them; None for a continuum.
         ordered: whether near codes mean near values.
         places: when it is active: where all atoms of any place hold. No atoms mean always.
+        snap: moves codes onto a ladder that is too long for `edges`.
     """
 
     label: str
     edges: Codes | None
     ordered: bool
     places: Places
+    snap: Callable[[Codes], Codes] | None = None
 
     @property
     def count(self) -> int:
@@ -93,7 +97,7 @@ class Column:
     def at(self, shares: Codes) -> Codes:
         """The codes of the values below which these shares of the prior lie."""
         if self.edges is None:
-            return shares
+            return shares if self.snap is None else self.snap(shares)
         return self.codes(np.searchsorted(self.edges[1:-1], shares, side="right"))
 
 
@@ -104,13 +108,15 @@ class Columns(Sequence[Column]):
     Attributes:
         labels: of the columns.
         ordered: whether near codes of a column mean near values (columns,).
+        finite: whether there are finitely many different rows.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
         self.labels = tuple(column.label for column in columns)
         self.ordered = np.array([column.ordered for column in columns], dtype=bool)
-        self._steps = [j for j, column in enumerate(columns) if column.edges is not None]
+        self.finite = all(column.edges is not None for column in columns)
+        self._steps = [j for j, c in enumerate(columns) if c.edges is not None or c.snap]
         self._groups = _groups(columns)
         self._known: dict[Any, bool] = {}
 
@@ -120,17 +126,12 @@ class Columns(Sequence[Column]):
     def __len__(self) -> int:
         return len(self._columns)
 
-    @property
-    def finite(self) -> bool:
-        """Whether there are finitely many different rows."""
-        return len(self._steps) == len(self._columns)
-
     def at(self, shares: Codes) -> Codes:
         """Rows for shares of the prior (n, columns): uniform draws give draws from the prior."""
         filled = shares.copy()
         for j in self._steps:
             filled[:, j] = self._columns[j].at(shares[:, j])
-        return self._blanked(filled)
+        return self.blanked(filled)
 
     def snapped(self, rows: Codes) -> Codes:
         """Rows with their ordered codes moved into [0, 1] and onto the ladders."""
@@ -148,7 +149,7 @@ class Columns(Sequence[Column]):
             missing = np.isnan(rows[:, j])
             if missing.any():
                 filled[missing, j] = self._columns[j].at(shares[missing, j])
-        return self._blanked(filled)
+        return self.blanked(filled)
 
     def keys(self, rows: Codes) -> list[bytes]:
         """A key for each row, equal for equal points."""
@@ -178,7 +179,8 @@ class Columns(Sequence[Column]):
             return iter([math.nan])
         return iter(column.codes(np.arange(column.count)).tolist())
 
-    def _blanked(self, rows: Codes) -> Codes:
+    def blanked(self, rows: Codes) -> Codes:
+        """The same rows, with NaN put where a column is not active."""
         for places, columns in self._groups:
             idle = ~self._active(places, rows)
             for j in columns:
@@ -207,19 +209,19 @@ class Columns(Sequence[Column]):
                 found = codes == atom.only
             return found
         read = rows[:, atom.columns]
-        found = np.logical_not(np.isnan(read).any(axis=1))
+        found = np.logical_not(np.isnan(read).any(axis=1)) | atom.partly
         for i in np.flatnonzero(found):
-            found[i] = self._asked(atom, tuple(read[i].tolist()))
+            found[i] = self._asked(atom, read[i])
         return found
 
-    def _asked(self, atom: Atom, codes: tuple[float, ...]) -> bool:
+    def _asked(self, atom: Atom, codes: Codes) -> bool:
         """What an atom says, remembered: mutations of good rows ask the same over and over."""
-        key = (id(atom), codes)
+        key = (id(atom), codes.tobytes())
         if key not in self._known:
             if len(self._known) > MOST_KNOWN:
                 self._known.clear()
             assert atom.holds is not None
-            self._known[key] = bool(atom.holds(codes))
+            self._known[key] = bool(atom.holds(tuple(codes.tolist())))
         return self._known[key]
 
 

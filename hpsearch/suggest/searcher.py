@@ -129,23 +129,28 @@ class Searcher:
         self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
         self._models = {key: m for key, m in self._models.items() if m.count <= count}
 
-    def suggest(self, told: Told, pending: Codes, number: int, seed: int) -> Found | None:
+    def suggest(
+        self, told: Told, pending: Codes, number: int, seed: int, *, start: int | None = None
+    ) -> Found | None:
         """Return a row for trial `number`; None if every legal row of a finite space was tried.
 
         Args:
             pending: rows (k, columns) of trials that still run.
+            start: the seed of the sequence of the start, where `seed` changes from trial to trial.
 
         Raises:
             SearchStopped: if 1,000 rows in a row violate the constraints.
         """
         with _threads().limit(limits=1, user_api="blas"):
-            return self._suggest(told, pending, number, seed)
+            return self._suggest(told, pending, number, seed, seed if start is None else start)
 
-    def _suggest(self, told: Told, pending: Codes, number: int, seed: int) -> Found | None:
+    def _suggest(
+        self, told: Told, pending: Codes, number: int, seed: int, start: int
+    ) -> Found | None:
         random = np.random.default_rng((seed % 2**64, number))
         begun = len(told) + len(pending)
         if self._features is None or begun < START or told.known < LEAST_KNOWN:
-            return self._first(told, pending, self._started(begun, seed, random))
+            return self._first(told, pending, self._started(begun, start, random))
         return self._first(told, pending, self._modelled(told, pending, number, random))
 
     def _first(self, told: Told, pending: Codes, found: Iterable[Found]) -> Found | None:
