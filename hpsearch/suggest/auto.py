@@ -11,9 +11,9 @@ from typing import final
 import numpy as np
 
 from ..space import Parameters
-from ..trial import Observation, Point, Suggestion, Why, finite
+from ..trial import Observation, Point, Suggestion, finite
 from .coded import Coded
-from .searcher import THOROUGH, Found, Pace, Searcher
+from .searcher import THOROUGH, Pace, Searcher
 from .told import Told
 
 __all__ = ["Auto"]
@@ -61,11 +61,11 @@ class Auto:
         rows = [self._row(trial.point) for trial in sorted(pending, key=_NUMBER)]
         running = np.array(rows).reshape(len(rows), len(self._coded.columns))
         found = self._searcher.suggest(self._told, running, number, seed)
-        return None if found is None else Suggestion(self._coded.point(found.row), self._why(found))
-
-    def _why(self, found: Found) -> Why:
-        number, distance = self._told.nearest(found.row) or (None, None)
-        return Why(found.source, found.loss, found.spread, found.improvement, number, distance)
+        return (
+            None
+            if found is None
+            else Suggestion(self._coded.point(found.row), found.why(self._told))
+        )
 
     def _learn(self, history: Sequence[Observation]) -> None:
         """Take in what is new; forget what is no longer as it was."""

@@ -16,10 +16,9 @@ from hyperopt.base import (
     STATUS_OK,
 )
 
-from ..trial import Why
 from .columns import Codes
 from .expression import Expression, fingerprint
-from .searcher import Found, Searcher
+from .searcher import Searcher
 from .told import Told
 
 __all__ = ["hyperopt_algo"]
@@ -128,13 +127,9 @@ class _Search:
             if found is None:
                 break
             running = np.concatenate([running, found.row[None]])
-            why = {"seed": start, **dataclasses.asdict(self._why(found))}
+            why = {"seed": start, **dataclasses.asdict(found.why(self._told))}
             suggested.append((dict(self._expression.raws(found.row)), why))
         return suggested
-
-    def _why(self, found: Found) -> Why:
-        number, distance = self._told.nearest(found.row) or (None, None)
-        return Why(found.source, found.loss, found.spread, found.improvement, number, distance)
 
     def _rows(self, documents: Iterable[Mapping[str, Sequence[Any]]]) -> Codes:
         """Codes (n, columns) of the `vals` of documents."""

@@ -24,6 +24,7 @@ from scipy.stats import qmc
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
+from ..trial import Why
 from . import moves
 from .columns import Codes, Columns
 from .gaussian import Features, Posterior, Scales, fitted
@@ -97,6 +98,11 @@ class Found:
     loss: float | None = None
     spread: float | None = None
     improvement: float | None = None
+
+    def why(self, told: Told) -> Why:
+        """The reason as it is kept with the trial."""
+        number, distance = told.nearest(self.row) or (None, None)
+        return Why(self.source, self.loss, self.spread, self.improvement, number, distance)
 
 
 @final

@@ -96,7 +96,7 @@ class Rival:
             documents.append(document)
         self.trials.insert_trial_docs(documents)
         self.trials.refresh()
-        for name, study in self.studies.items():
+        for study in self.studies.values():
             for trial in seen:
                 asked = optuna.trial.FixedTrial(trial.point)
                 self.parameters.complete(functools.partial(optuna_asked, asked))
@@ -110,7 +110,6 @@ class Rival:
                         else optuna.trial.TrialState.COMPLETE,
                     )
                 )
-            assert name in RIVALS
 
     def ask(self, name: str, number: int) -> None:
         if name == "hyperopt tpe":
