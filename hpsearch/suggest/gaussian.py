@@ -71,15 +71,15 @@ class Features:
         self._columns = columns
         drawn = columns.at(np.random.default_rng(0).random((64, len(columns))))
         self.active = max(float((~np.isnan(drawn)).sum(axis=1).mean()), 1.0)
-        widths = [1 if column.ordered else max(column.count, 1) for column in columns]
+        widths = np.array([1 if c.ordered else max(c.count, 1) for c in columns], dtype=np.intp)
         self.column_of = np.repeat(np.arange(len(columns)), widths)
-        self._starts = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(int)
+        self._starts = np.cumsum(widths) - widths
         self._ordered = np.flatnonzero(columns.ordered)
         self._options = np.flatnonzero(~columns.ordered)
         self._table = _main_table() / math.sqrt(self.active)
-        widths = [widths[j] for j in self._options]
-        self._singles = int(sum(widths))
-        self._single_starts = np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(int)
+        widths = widths[self._options]
+        self._singles = int(widths.sum())
+        self._single_starts = np.cumsum(widths) - widths
 
     def near(self, rows: Codes) -> Codes:
         """Coordinates (n, coordinates) for distances."""

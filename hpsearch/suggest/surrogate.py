@@ -1,0 +1,179 @@
+"""What the Gaussian process knows at one moment, in units of the loss; begun seldom, else extended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .columns import Codes, Columns
+from .gaussian import Features, Posterior, Scales, fitted
+from .improvement import log_improvement
+from .told import Told
+from .warps import Warp, Warped
+
+__all__ = ["LEAST_KNOWN", "MOST_GOOD", "Surrogate", "Surrogates"]
+
+BEST, LATEST, SPREAD = 100, 30, 70  # trials that the process is given, of more
+MOST_FITTED = 150  # trials that its scales are fitted to
+ALWAYS_FITTED = 24  # trials up to which they are fitted each time
+LEAST_KNOWN = 3  # losses that it needs
+LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
+MOST_GOOD = 25  # trials that did best, whose numbers are kept
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """What the process knows at one moment.
+
+    Attributes:
+        process: of the warped losses, and of failures.
+        warped: what its values mean.
+        failing: the share of trials that failed.
+        start: how many trials the warp was made for.
+        count: how many trials it knows of.
+        least: the numbers of those that did best, ascending by loss.
+    """
+
+    process: Posterior
+    warped: Warped
+    failing: float
+    start: int
+    count: int
+    least: NDArray[np.intp]
+
+    @property
+    def best(self) -> float:
+        """The least mean of the losses at a known row."""
+        return float(self.process.means[:, 0].min())
+
+    def extended(self, told: Told) -> Surrogate:
+        """With the trials that ended since."""
+        losses = told.losses[self.count :]
+        failed = ~np.isfinite(losses)
+        values = self.warped.later(np.where(failed, np.inf, losses))
+        values = np.stack([values, failed - self.failing], axis=1)
+        process = self.process.extended(told.rows[self.count :], values)
+        least = np.concatenate([self.least, np.arange(self.count, len(told))])
+        ranked = np.argsort(np.nan_to_num(told.losses[least], nan=np.inf), kind="stable")
+        return replace(self, process=process, count=len(told), least=least[ranked[:MOST_GOOD]])
+
+    def believing(self, pending: Codes) -> Surrogate:
+        """With trials that run, as if they ended as expected."""
+        means, _ = self.process.predict(pending)
+        return replace(self, process=self.process.extended(pending, means))
+
+    def scores(self, means: Codes, spreads: Codes, aim: float) -> Codes:
+        """Logarithms of the improvements that are expected over `aim`, failures considered.
+
+        Schonlau, Welch and Jones, *Global versus Local Search in Constrained Optimization of
+        Computer Models*, 1998: improvement times the probability that there is a value at all.
+        """
+        found = log_improvement(means[:, 0], spreads, aim)
+        if not self.failing:
+            return found
+        return found + np.log(np.clip(1.0 - self.failing - means[:, 1], LEAST_HOPE, 1.0))
+
+    def expected(self, mean: float, spread: float) -> tuple[float, float, float]:
+        """The loss, its standard deviation and its improvement over the best, in units of the loss."""
+        (log,) = log_improvement(np.array([mean]), np.array([spread]), self.best)
+        slope = self.warped.slope
+        return self.warped.loss(mean), slope * spread, slope * math.exp(log)
+
+
+@final
+class Surrogates:
+    """The surrogates of one search. Begun anew every so many trials, else extended; scales are kept.
+
+    Args:
+        warps: of the losses, which take turns.
+        growth: of the history, after which the scales are fitted anew.
+        kept: trials for which one is kept and only extended.
+    """
+
+    def __init__(
+        self, columns: Columns, *, warps: Sequence[Warp], growth: float, kept: int
+    ) -> None:
+        self._features = Features(columns)
+        self._warps, self._growth, self._kept = warps, growth, kept
+        self._scales: dict[tuple[int, int], Scales] = {}
+        self._models: dict[int, Surrogate] = {}
+
+    def of(self, told: Told, running: int, which: int) -> Surrogate:
+        """What is known of all ended trials, by one of the warps.
+
+        Args:
+            running: how many trials run.
+        """
+        start = len(told) - len(told) % self._kept
+        model = self._models.get(which)
+        if model is None or model.start != start or model.count > len(told):
+            model = self._begun(told, start, running, which)
+        if model.count < len(told):
+            model = model.extended(told)
+        self._models[which] = model
+        return model
+
+    def forget(self, count: int) -> None:
+        """Drop what is remembered of more than the first `count` trials: they have changed."""
+        self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
+        self._models = {key: m for key, m in self._models.items() if m.count <= count}
+
+    def _begun(self, told: Told, start: int, running: int, which: int) -> Surrogate:
+        """One of the first trials."""
+        start = start if np.isfinite(told.losses[:start]).sum() >= LEAST_KNOWN else len(told)
+        losses = told.losses[:start]
+        failed = ~np.isfinite(losses)
+        losses = np.where(failed, losses[~failed].max(), losses)
+        scales = self._fitted(told.rows, losses, running, which)
+        warped = self._warps[which](losses)
+        failing = float(failed.mean())
+        picked = _picked(losses, BEST, LATEST, SPREAD)
+        values = np.stack([warped.values, failed - failing], axis=1)[picked]
+        process = Posterior(self._features, scales, told.rows[picked], values)
+        return Surrogate(process, warped, failing, start, start, _least(losses, MOST_GOOD))
+
+    def _fitted(self, rows: Codes, losses: Codes, running: int, which: int) -> Scales:
+        """The scales as they were when the history last had grown by a share.
+
+        Trials that run end out of order: so the newest are left out, not to fit anew for each.
+        """
+        count = max(len(losses) - 2 * running, min(len(losses), ALWAYS_FITTED))
+        if count > ALWAYS_FITTED:
+            growth = math.log(self._growth)
+            times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
+            count = min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
+        if (which, count) not in self._scales:
+            first = losses[:count]
+            share = MOST_FITTED / (BEST + LATEST + SPREAD)
+            picked = _picked(first, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
+            values = self._warps[which](first).values[picked]
+            self._scales[which, count] = fitted(self._features, rows[picked], values)
+        return self._scales[which, count]
+
+
+def _least(losses: Codes, count: int) -> NDArray[np.intp]:
+    """The numbers of the least losses, ascending; of equal ones the earlier."""
+    if len(losses) > 4 * count:
+        bound = np.partition(losses, count - 1)[count - 1]
+        near = np.flatnonzero(losses <= bound)
+        return near[np.argsort(losses[near], kind="stable")][:count]
+    return np.argsort(losses, kind="stable")[:count]
+
+
+def _picked(losses: Codes, best: int, latest: int, spread: int) -> NDArray[np.intp]:
+    """The numbers of the best trials, the latest, and some evenly spread over the rest."""
+    count = len(losses)
+    if count <= best + latest + spread:
+        return np.arange(count)
+    chosen = np.zeros(count, dtype=bool)
+    chosen[_least(losses, best)] = True
+    chosen[-latest:] = True
+    rest = np.flatnonzero(~chosen)
+    chosen[rest[np.linspace(0, len(rest) - 1, spread).astype(np.intp)]] = True
+    return np.flatnonzero(chosen)
