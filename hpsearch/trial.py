@@ -196,9 +196,10 @@ class Why:
     """Why an algorithm proposed a point, as it was known then. None is not known.
 
     Attributes:
-        source: how the point came about: ``"start"`` (a quasi-random start), ``"prior"``,
-            ``"parzen"``, ``"mutation"``, ``"local"``, ``"random"``, ``"tpe"``, ``"anneal"``,
-            ``"grid"``, ``"sequence"`` or ``"filled"`` (given in part).
+        source: how the point came about: ``"start"`` (a quasi-random start), ``"earlier"``
+            (did well in the study it starts from), ``"prior"``, ``"parzen"``, ``"mutation"``,
+            ``"local"``, ``"random"``, ``"tpe"``, ``"anneal"``, ``"grid"``, ``"sequence"`` or
+            ``"filled"`` (given in part).
         loss: its predicted loss; smaller is better, whatever the direction of the metric.
         spread: the standard deviation of that prediction.
         improvement: the expected improvement on the best trial, in units of the loss, from 0.

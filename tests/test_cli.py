@@ -214,6 +214,23 @@ def test_resume_goes_on_with_the_latest_study(studied: Callable[..., Ended]) -> 
     assert json.loads(again.out)["best"] == json.loads(ended.out)["best"]
 
 
+def test_a_search_starts_from_an_earlier_one_and_says_so(
+    studied: Callable[..., Ended], study_folder: Path
+) -> None:
+    start = ("run", "tiny.py", "--warm-start", "tiny-1", "--no-baselines")
+    ended = studied(*start, "-n", "3", "--study", "second", "--json")
+    assert ended.code == 0, ended.err
+    assert "Starting from 4 finished trials of tiny-1: 4 labels in common." in ended.err
+    assert "did well in tiny-1" in studied("show", "second", "0").out
+    with Store.open(study_folder / "mlruns" / "studies", "tiny-1", write=False) as store:
+        (best,) = store.best("maximize")
+    assert json.loads(studied("show", "second", "0", "--json").out)["point"] == pytest.approx(
+        best.point
+    )
+    refused = studied(*start, "--algo", "grid")
+    assert refused.code == 1 and "grid cannot start from an earlier study" in refused.err
+
+
 def test_resume_keeps_the_number_of_workers(
     hpsearch: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from hpsearch.suggest.auto import Auto
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
+from hpsearch.suggest.surrogate import Surrogates
 from hpsearch.suggest.told import Told
 from hpsearch.suggest.warps import WARPS
 from hpsearch.trial import Observation, Point
@@ -347,7 +348,7 @@ def test_a_warp_keeps_the_order_and_leads_back_to_good_losses(warp, losses):
     warped = warp(given_)
     order = np.argsort(given_, kind="stable")
     assert (np.diff(warped.values[order]) >= -1e-9).all()
-    if warped.slope:
+    if warped.slope(0.0):
         assert warped.values.mean() == pytest.approx(0, abs=1e-9)
         assert warped.values.std() == pytest.approx(1)
         good = given_ <= np.median(given_)
@@ -399,6 +400,33 @@ def test_a_process_extended_is_the_process_of_all_rows():
         assert np.allclose(one, other, atol=1e-10)
     assert np.allclose(whole.means, whole.predict(rows)[0], atol=1e-10)
     assert np.allclose(whole.means, parts.means, atol=1e-10)
+
+
+def test_what_is_left_out_is_predicted_by_the_others():
+    coded = Coded(tree())
+    rows, values = drawn_rows(coded, 20), np.random.default_rng(1).normal(size=(20, 2))
+    features = Features(coded.columns)
+    scales = Scales(np.full(len(coded.columns), 0.6), 0.5, 0.8, 0.01)
+    found = Posterior(features, scales, rows, values).left_out
+    for i in range(20):
+        others = np.arange(20) != i
+        alone = Posterior(features, scales, rows[others], values[others])
+        assert np.allclose(found[i], alone.predict(rows[i : i + 1])[0][0], atol=1e-8)
+
+
+@pytest.mark.parametrize(("power", "first"), [(1.0, {0, 1}), (8.0, {2})])
+def test_the_warp_that_predicts_best_comes_first(power, first):
+    """A bowl to a high power: seen by eye, all of the better half are equal."""
+    coded = Coded(table({label: uniform(0, 1, name=label) for label in "abc"}))
+    told, random = Told(coded.columns), np.random.default_rng(0)
+    for number, row in enumerate(random.random((60, 3))):
+        told.add(number, row, float(((row - 0.4) ** 2).sum() ** power))
+    surrogates = Surrogates(coded.columns, warps=WARPS, growth=1.1, kept=1)
+    one, other = (surrogates.of(told, 0, turn).warped.values for turn in (0, 1))
+    numbers = {
+        i for i, warp in enumerate(WARPS) for v in (one,) if (warp(told.losses).values == v).all()
+    }
+    assert numbers <= first and not np.array_equal(one, other)
 
 
 def test_equal_rows_leave_a_process_solvable():

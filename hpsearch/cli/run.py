@@ -53,6 +53,11 @@ Examples:
     help="Let auto, thorough and fast try a point again, where scores are noisy.",
 )
 @click.option(
+    "--warm-start",
+    metavar="STUDY",
+    help="Begin where an earlier study did well, and believe it as far as it proves right.",
+)
+@click.option(
     "--fix",
     multiple=True,
     callback=fixed,

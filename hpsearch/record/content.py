@@ -68,6 +68,7 @@ class Settings(TypedDict, total=False):
         budget: such as ``{"max_trials": 50, "timeout": None}``; None is not shown.
         command: the command line, as text.
         labels: every parameter of the space, in its order.
+        warm_start: the study that it started from, under "study".
         source: path of the space file.
         source_digest, source_text: of that file as it was read; the text without passwords.
         description: the description of the space.
@@ -87,6 +88,7 @@ class Settings(TypedDict, total=False):
     command: str
     fingerprint: str
     labels: list[Label]
+    warm_start: dict[str, Any]
     source: str | None
     source_digest: str | None
     source_text: str | None
@@ -200,6 +202,7 @@ def parent_params(settings: Settings) -> dict[str, str]:
     told: dict[str, Any] = {
         "algo": settings.get("algo"),
         "seed": settings.get("seed"),
+        "warm_start": settings.get("warm_start", {}).get("study"),
         "fingerprint": settings.get("fingerprint"),
         **settings.get("budget", {}),
     }
@@ -291,6 +294,7 @@ def _about(settings: Settings, counts: Mapping[str, int]) -> list[str]:
         "Command": f"`{settings['command']}`" if settings.get("command") else None,
         "Objective": objective(settings),
         "Algorithm": settings.get("algo"),
+        "Started from": settings.get("warm_start", {}).get("study"),
         "Seed": settings.get("seed"),
         "Budget": ", ".join(f"{key} {value}" for key, value in budget.items()),
         "Trials": ", ".join(f"{count} {status}" for status, count in counts.items() if count),

@@ -12,6 +12,7 @@ __all__ = ["why_lines"]
 
 SOURCES = {
     "start": "quasi-random start",
+    "earlier": "did well in the earlier study",
     "prior": "drawn from the priors",
     "parzen": "drawn from where good trials are",
     "mutation": "a good trial with some values changed",
@@ -39,7 +40,10 @@ def why_lines(why: Why, settings: Mapping[str, Any]) -> list[str]:
         expected.append(f"expected {metric} {_with_spread(value, why.spread)}")
     if why.improvement is not None and finite(why.improvement):
         expected.append(f"expected improvement {why.improvement:.3g}")
-    lines = [SOURCES.get(why.source, why.source), ", ".join(expected)]
+    source = SOURCES.get(why.source, why.source)
+    if why.source == "earlier" and "warm_start" in settings:
+        source = f"did well in {settings['warm_start']['study']}"
+    lines = [source, ", ".join(expected)]
     if why.nearest is not None:
         far = "" if why.distance is None else f" (distance {why.distance:.2g})"
         lines.append(f"nearest to trial {why.nearest}{far}")

@@ -25,6 +25,7 @@ from .pace import Paced
 from .problem import Problem, agreed
 from .rebuilding import rebuild
 from .tally import counts_of, latest
+from .warm import Warm, earlier_of, warm_start
 from .watch import Watcher
 
 if TYPE_CHECKING:
@@ -129,8 +130,11 @@ def make_folder(folder: Path) -> None:
 
 def _begin(root: Path, wanted: Wanted) -> Opened:
     problem, options = wanted.problem, wanted.options
-    algorithm, uri, experiment = _ready(wanted, options, {})
+    warm = warm_start(problem, options, {}, wanted.watcher.note)
+    algorithm, uri, experiment = _ready(wanted, options, {}, warm)
     settings = _settings(problem, options, wanted.command, uri, experiment)
+    if warm is not None:
+        settings["warm_start"] = warm
     engine = problem.engine(settings["seed"])
     about = _tried(wanted, engine, settings["seed"])
     store = _created(root, problem, options, settings | about)
@@ -163,7 +167,8 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     attempts = store.trials()  # before anything is changed: they may be damaged
     _check_same(store.name, settings, problem, wanted.options, watcher)
     options = resumed(wanted.options, settings)
-    algorithm, uri, experiment = _ready(wanted, options, settings)
+    warm = warm_start(problem, options, settings, watcher.note)
+    algorithm, uri, experiment = _ready(wanted, options, settings, warm)
     engine = problem.engine(settings["seed"])
     about = _tried(dataclasses.replace(wanted, options=options), engine, settings["seed"])
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
@@ -187,7 +192,7 @@ def _say_if_complete(attempts: Sequence[Trial], options: Options, watcher: Watch
 
 
 def _ready(
-    wanted: Wanted, options: Options, settings: Mapping[str, Any]
+    wanted: Wanted, options: Options, settings: Mapping[str, Any], warm: Warm | None
 ) -> tuple[Algorithm, str, str]:
     """The algorithm, MLflow's store and experiment, after labels and store have been checked."""
     from .. import record, suggest
@@ -196,12 +201,13 @@ def _ready(
     fixed = problem.parameters.with_fixed(options.fix)
     for point in options.enqueue:
         agreed(fixed, point)
-    steps, repeats = options.grid_steps, options.repeats
-    algorithm = suggest.make(options.algo, fixed, grid_steps=steps, repeats=repeats)
+    steps, repeats, earlier = options.grid_steps, options.repeats, earlier_of(warm)
+    given: dict[str, Any] = {"grid_steps": steps, "repeats": repeats, "earlier": earlier}
+    algorithm = suggest.make(options.algo, fixed, **given)
     if options.algo == "auto":
         algorithm = Paced(
             algorithm,
-            suggest.make("fast", fixed, repeats=repeats),
+            suggest.make("fast", fixed, **given),
             workers=1 if wanted.plan is None else wanted.plan.count,
             fast_from=settings.get("fast_from"),
         )

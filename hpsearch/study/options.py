@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 ALGORITHMS = ("auto", "thorough", "fast", "tpe", "random", "anneal", "qmc", "grid")
+WARM = ALGORITHMS[:3]  # those that start from an earlier study
 DEFAULT_TRIALS = 50
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
 PREPARING = 600.0  # seconds beyond its own limit that a trial may take until its data is ready
@@ -46,6 +47,8 @@ class Options:
             take a noticeable share of the trials' time.
         grid_steps: how many values ``grid`` takes from a range without steps.
         repeats: let ``auto``, ``thorough`` and ``fast`` try a point again, where scores are noisy.
+        warm_start: the name of an earlier study in the same folder, whose trials tell ``auto``,
+            ``thorough`` and ``fast`` where to begin; labels in common are used.
         fix: ``{label: value}``; binds wherever the label is active.
         enqueue: points to run first; missing labels are suggested.
         baselines: run the space's baselines first.
@@ -79,6 +82,7 @@ class Options:
     algo: str = "auto"
     grid_steps: int = 5
     repeats: bool = False
+    warm_start: str | None = None
     fix: Mapping[str, Any] = field(default_factory=dict)
     enqueue: Sequence[Mapping[str, Any]] = ()
     baselines: bool = True
@@ -101,8 +105,9 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("max_trials", "no_progress", "max_consecutive_failures", "grid_steps"):
             _check_count(name, getattr(self, name), 1)
-        if self.study is not None:
-            check_name(self.study)
+        for study in (self.study, self.warm_start):
+            if study is not None:
+                check_name(study)
         _check_count("keep_models", self.keep_models, 0)
         _check_count("seed", self.seed, 0)
         _check_count("workers", self.workers, 0)
@@ -117,6 +122,11 @@ class Options:
         if self.algo not in ALGORITHMS:
             raise StudyError(
                 f"There is no algorithm {self.algo!r}. {nearest(self.algo, ALGORITHMS)}"
+            )
+        if self.warm_start is not None and self.algo not in WARM:
+            raise StudyError(
+                f"{self.algo} cannot start from an earlier study; {', '.join(WARM)} can. Leave "
+                "warm_start out, or give another algo."
             )
 
     @property

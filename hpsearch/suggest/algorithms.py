@@ -11,43 +11,51 @@ from ..space import Parameters
 from ..trial import Algorithm, Observation, Point, Suggestion, Value
 from .auto import Auto
 from .drawn import anneal_of, random_of, tpe_of
-from .searcher import FAST
+from .searcher import FAST, THOROUGH
 from .sequences import grid_of, qmc_of
 
 __all__ = ["NAMES", "fill", "make"]
 
 
-ALGORITHMS: dict[str, Callable[[Parameters, int, bool], Algorithm]] = {
-    "auto": lambda parameters, steps, repeats: Auto(parameters, repeats=repeats),
-    "thorough": lambda parameters, steps, repeats: Auto(parameters, repeats=repeats),
-    "fast": lambda parameters, steps, repeats: Auto(parameters, pace=FAST, repeats=repeats),
-    "tpe": lambda parameters, steps, repeats: tpe_of(parameters),
-    "random": lambda parameters, steps, repeats: random_of(parameters),
-    "anneal": lambda parameters, steps, repeats: anneal_of(parameters),
-    "qmc": lambda parameters, steps, repeats: qmc_of(parameters),
-    "grid": lambda parameters, steps, repeats: grid_of(parameters, steps),
-}
-"""What makes each algorithm from the parameters, the steps of a grid, and `repeats`."""
+OURS = {"auto": THOROUGH, "thorough": THOROUGH, "fast": FAST}
+"""The names of our own search, and its paces."""
 
-NAMES = tuple(ALGORITHMS)
-WHOLE = ("auto", "thorough", "fast", "grid", "qmc")  # what does not complete points
+OTHERS: dict[str, Callable[[Parameters, int], Algorithm]] = {
+    "tpe": lambda parameters, steps: tpe_of(parameters),
+    "random": lambda parameters, steps: random_of(parameters),
+    "anneal": lambda parameters, steps: anneal_of(parameters),
+    "qmc": lambda parameters, steps: qmc_of(parameters),
+    "grid": grid_of,
+}
+"""What makes each of the others from the parameters and the steps of a grid."""
+
+NAMES = (*OURS, *OTHERS)
+WHOLE = (*OURS, "grid", "qmc")  # what does not complete points
 
 
 def make(
-    name: str, parameters: Parameters, *, grid_steps: int = 5, repeats: bool = False
+    name: str,
+    parameters: Parameters,
+    *,
+    grid_steps: int = 5,
+    repeats: bool = False,
+    earlier: Sequence[Observation] = (),
 ) -> Algorithm:
     """Return the algorithm of this name for these parameters.
 
     Args:
         grid_steps: for `grid`, how many values stand for a range without `step`.
         repeats: for `auto`, `thorough` and `fast`, whether they may suggest a point again.
+        earlier: for the same three, trials of an earlier study to start from.
 
     Raises:
         SpaceError: for an unknown name, or a space that the algorithm cannot search.
     """
-    if name not in ALGORITHMS:
+    if name not in NAMES:
         raise SpaceError(f"There is no search algorithm {name!r}. {nearest(name, NAMES)}")
-    return ALGORITHMS[name](parameters, grid_steps, repeats)
+    if name in OURS:
+        return Auto(parameters, pace=OURS[name], repeats=repeats, earlier=earlier)
+    return OTHERS[name](parameters, grid_steps)
 
 
 def fill(

@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 
 from ..space import Parameters
-from ..trial import Observation, Point, Suggestion, finite
+from ..trial import Observation, Suggestion, finite
 from .coded import Coded
 from .searcher import THOROUGH, Pace, Searcher
 from .told import Told
@@ -29,10 +29,16 @@ class Auto:
     Args:
         pace: how much is computed for each suggestion.
         repeats: whether a point that was tried may be suggested again.
+        earlier: trials of an earlier study to start from; labels in common are used.
     """
 
     def __init__(
-        self, parameters: Parameters, *, pace: Pace = THOROUGH, repeats: bool = False
+        self,
+        parameters: Parameters,
+        *,
+        pace: Pace = THOROUGH,
+        repeats: bool = False,
+        earlier: Sequence[Observation] = (),
     ) -> None:
         self._parameters = parameters
         self._coded = Coded(parameters)
@@ -41,6 +47,7 @@ class Auto:
             lambda row: parameters.violated(self._coded.point(row)) if parameters.require else None,
             pace=pace,
             repeats=repeats,
+            earlier=self._known(earlier) if earlier else None,
         )
         self._seen: list[Observation] = []
         self._told = Told(self._coded.columns)
@@ -58,7 +65,7 @@ class Auto:
             SearchStopped: if 1,000 suggestions violate the constraints.
         """
         self._learn(history)
-        rows = [self._row(trial.point) for trial in sorted(pending, key=_NUMBER)]
+        rows = [self._coded.row(trial.point) for trial in sorted(pending, key=_NUMBER)]
         running = np.array(rows).reshape(len(rows), len(self._coded.columns))
         found = self._searcher.suggest(self._told, running, number, seed)
         return (
@@ -66,6 +73,16 @@ class Auto:
             if found is None
             else Suggestion(self._coded.point(found.row), found.why(self._told))
         )
+
+    def _known(self, earlier: Sequence[Observation]) -> Told:
+        """Trials of another study as rows on our columns."""
+        columns = self._coded.columns
+        told = Told(columns)
+        for trial in earlier:
+            row = columns.blanked(self._coded.row(trial.point)[None])[0]
+            if not np.isnan(row).all():
+                told.add(trial.number, row, _loss(trial))
+        return told
 
     def _learn(self, history: Sequence[Observation]) -> None:
         """Take in what is new; forget what is no longer as it was."""
@@ -78,12 +95,13 @@ class Auto:
             self._searcher.forget(kept)
             del self._seen[kept:]
         for trial in history[kept:]:
-            loss = math.nan if trial.loss is None or not finite(trial.loss) else float(trial.loss)
-            self._told.add(trial.number, self._row(trial.point), loss)
+            self._told.add(trial.number, self._coded.row(trial.point), _loss(trial))
             self._seen.append(trial)
 
-    def _row(self, point: Point) -> np.ndarray:
-        return self._coded.row(point)
+
+def _loss(trial: Observation) -> float:
+    """Its loss, NaN for a failure."""
+    return math.nan if trial.loss is None or not finite(trial.loss) else float(trial.loss)
 
 
 def _ascending(trials: Sequence[Observation]) -> bool:

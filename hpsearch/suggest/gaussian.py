@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -37,6 +38,7 @@ LEAST_NOISE = 1e-6
 ITERATIONS = 25
 KNOTS = 7  # of a main effect
 MAIN_LENGTH = 0.5  # its length scale
+GUESSED = 2.0  # standard deviation of the weight of a guess, where other main effects have 1
 FINE = 256  # codes are rounded to so many parts in it
 
 
@@ -63,12 +65,16 @@ class Features:
     For distances an ordered column is one coordinate, in the middle where it is not active;
     options are one coordinate each, all 0 where it is not active, so that two options are 1 apart.
 
+    Args:
+        guess: what is believed of rows, (n, columns) to (n, k), before any value is known: main
+            effects as well.
+
     Attributes:
         active: how many columns are active in a draw from the prior, about.
     """
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, columns: Columns, guess: Callable[[Codes], Codes] | None = None) -> None:
+        self._columns, self._guess = columns, guess
         drawn = columns.at(np.random.default_rng(0).random((64, len(columns))))
         self.active = max(float((~np.isnan(drawn)).sum(axis=1).mean()), 1.0)
         widths = np.array([1 if c.ordered else max(c.count, 1) for c in columns], dtype=np.intp)
@@ -100,6 +106,8 @@ class Features:
         found[:, self._singles :] = parts.reshape(len(rows), -1)
         where, which, options = self._chosen(rows)
         found[where, self._single_starts[which] + options] = 1.0 / math.sqrt(self.active)
+        if self._guess is not None:
+            found = np.concatenate([found, GUESSED * self._guess(rows)], axis=1)
         return found
 
     def apart(self, rows: Codes) -> Codes:
@@ -232,6 +240,13 @@ class Posterior:
     def means(self) -> Codes:
         """The means at the own rows (n, k)."""
         found: Codes = self._values - self._noise[:, None] * self._solved
+        return found
+
+    @property
+    def left_out(self) -> Codes:
+        """What is predicted of each value from all others (n, k): Rasmussen and Williams, 5.12."""
+        inverse, _ = lapack.dpotri(self._root, lower=1)
+        found: Codes = self._values - self._solved / np.diag(inverse)[:, None]
         return found
 
     def extended(self, rows: Codes, values: Codes) -> Posterior:

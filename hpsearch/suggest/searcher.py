@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 from ..trial import Why
 from . import moves
 from .columns import Codes, Columns
+from .earlier import Earlier
 from .legal import first_legal
 from .surrogate import LEAST_KNOWN, MOST_GOOD, Surrogate, Surrogates
 from .told import Told
@@ -54,7 +55,7 @@ class Pace:
     Attributes:
         prior, parzen, mutated: candidates of each kind.
         rounds, starts, neighbours: of local search: how often, from how many, how many of each.
-        warps: of the losses, which take turns.
+        warps: of the losses; see `Surrogates`.
         growth: of the history, after which the scales are fitted anew.
         kept: trials for which a process is kept and only extended.
     """
@@ -80,7 +81,7 @@ class Found:
     """A suggested row.
 
     Attributes:
-        source: how it came about: "start", "prior", "parzen", "mutation" or "local".
+        source: how it came about: "start", "earlier", "prior", "parzen", "mutation" or "local".
         loss: what the process expects, None where it was not asked.
         spread: the standard deviation of that.
         improvement: how much it is expected to fall below the best mean.
@@ -107,6 +108,7 @@ class Searcher:
         violated: names the constraint that a row violates, None for a legal one.
         pace: how much is computed for each suggestion.
         repeats: whether a row that was tried may be suggested again.
+        earlier: trials of an earlier study, to start from.
     """
 
     def __init__(
@@ -116,10 +118,15 @@ class Searcher:
         *,
         pace: Pace = THOROUGH,
         repeats: bool = False,
+        earlier: Told | None = None,
     ) -> None:
         self._columns, self._violated, self._repeats = columns, violated, repeats
         self._pace = pace
-        self._surrogates = Surrogates(columns, warps=pace.warps, growth=pace.growth, kept=pace.kept)
+        with _threads().limit(limits=1, user_api="blas"):
+            self._earlier = None if earlier is None else Earlier(columns, earlier)
+        self._surrogates = Surrogates(
+            columns, warps=pace.warps, growth=pace.growth, kept=pace.kept, guess=self._earlier
+        )
 
     def forget(self, count: int) -> None:
         """Drop what is remembered of more than the first `count` trials: they have changed."""
@@ -163,8 +170,16 @@ class Searcher:
         return first_legal(lambda each: self._violated(each.row), untried())
 
     def _started(self, begun: int, seed: int, random: np.random.Generator) -> Iterator[Found]:
-        """The centre, then the points of a sequence that covers the space evenly."""
+        """The centre, then the points of a sequence that covers the space evenly.
+
+        What did best in an earlier study takes turns with them.
+        """
         width = len(self._columns)
+        if self._earlier is not None:
+            if begun % 2 == 0:
+                for row in self._again(self._earlier.best[begun // 2 :], random):
+                    yield Found(row, "earlier")
+            begun //= 2
         if begun == 0:
             yield Found(self._columns.at(np.full((1, width), 0.5))[0], "start")
         if width:
@@ -191,7 +206,7 @@ class Searcher:
     ) -> Iterator[Found]:
         """Candidates in the order of their expected improvement."""
         columns, pace = self._columns, self._pace
-        model = self._surrogates.of(told, len(pending), number % len(pace.warps))
+        model = self._surrogates.of(told, len(pending), number)
         if len(pending):
             model = model.believing(pending)
         aim = model.best - (CURIOSITY if number % CURIOUS == CURIOUS - 1 else 0.0)
@@ -231,6 +246,8 @@ class Searcher:
             "parzen": moves.parzen(columns, good[:count], pace.parzen, random),
             "mutation": moves.mutated(columns, good[:PARENTS], pace.mutated, random),
         }
+        if self._earlier is not None:
+            parts["earlier"] = self._again(self._earlier.best, random)
         if columns.finite and not self._repeats:
             running = set(columns.keys(pending))
             keys = set(columns.keys(np.concatenate([*parts.values()])))
@@ -238,6 +255,10 @@ class Searcher:
                 parts["prior"] = np.concatenate([parts["prior"], self._walked(told)])
         sources = [source for source, rows in parts.items() for _ in rows]
         return np.concatenate([*parts.values()]), sources
+
+    def _again(self, rows: Codes, random: np.random.Generator) -> Codes:
+        """Rows of an earlier study; what it did not know is drawn from the prior."""
+        return self._columns.completed(rows, random.random(rows.shape))
 
     def _walked(self, told: Told) -> Codes:
         """The first rows of a finite space that were not tried: nearly all were."""

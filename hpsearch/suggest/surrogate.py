@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import kendalltau
 
-from .columns import Codes, Columns
+from .columns import Codes, Columns, Mask
 from .gaussian import Features, Posterior, Scales, fitted
 from .improvement import log_improvement
 from .told import Told
@@ -23,6 +24,9 @@ MOST_FITTED = 150  # trials that its scales are fitted to
 ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_KNOWN = 3  # losses that it needs
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
+TAKING_TURNS = 2  # warps
+LEAST_COMPARED = 16  # trials before warps are compared; until then the first ones take turns
+FAVOUR = 0.02  # rank correlation that those are given for nothing
 MOST_GOOD = 25  # trials that did best, whose numbers are kept
 
 
@@ -82,7 +86,7 @@ class Surrogate:
     def expected(self, mean: float, spread: float) -> tuple[float, float, float]:
         """The loss, its standard deviation and its improvement over the best, in units of the loss."""
         (log,) = log_improvement(np.array([mean]), np.array([spread]), self.best)
-        slope = self.warped.slope
+        slope = self.warped.slope(mean)
         return self.warped.loss(mean), slope * spread, slope * math.exp(log)
 
 
@@ -91,26 +95,35 @@ class Surrogates:
     """The surrogates of one search. Begun anew every so many trials, else extended; scales are kept.
 
     Args:
-        warps: of the losses, which take turns.
+        warps: of the losses; the two that predict best take turns.
         growth: of the history, after which the scales are fitted anew.
         kept: trials for which one is kept and only extended.
+        guess: what is believed of rows before; see `Features`.
     """
 
     def __init__(
-        self, columns: Columns, *, warps: Sequence[Warp], growth: float, kept: int
+        self,
+        columns: Columns,
+        *,
+        warps: Sequence[Warp],
+        growth: float,
+        kept: int,
+        guess: Callable[[Codes], Codes] | None = None,
     ) -> None:
-        self._features = Features(columns)
+        self._features = Features(columns, guess)
         self._warps, self._growth, self._kept = warps, growth, kept
         self._scales: dict[tuple[int, int], Scales] = {}
         self._models: dict[int, Surrogate] = {}
+        self._orders: dict[int, list[int]] = {}
 
-    def of(self, told: Told, running: int, which: int) -> Surrogate:
-        """What is known of all ended trials, by one of the warps.
+    def of(self, told: Told, running: int, turn: int) -> Surrogate:
+        """What is known of all ended trials, by the warp whose turn it is.
 
         Args:
             running: how many trials run.
         """
         start = len(told) - len(told) % self._kept
+        which = self._ordered(told, running)[turn % min(len(self._warps), TAKING_TURNS)]
         model = self._models.get(which)
         if model is None or model.start != start or model.count > len(told):
             model = self._begun(told, start, running, which)
@@ -123,14 +136,13 @@ class Surrogates:
         """Drop what is remembered of more than the first `count` trials: they have changed."""
         self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
         self._models = {key: m for key, m in self._models.items() if m.count <= count}
+        self._orders = {key: order for key, order in self._orders.items() if key <= count}
 
     def _begun(self, told: Told, start: int, running: int, which: int) -> Surrogate:
         """One of the first trials."""
         start = start if np.isfinite(told.losses[:start]).sum() >= LEAST_KNOWN else len(told)
-        losses = told.losses[:start]
-        failed = ~np.isfinite(losses)
-        losses = np.where(failed, losses[~failed].max(), losses)
-        scales = self._fitted(told.rows, losses, running, which)
+        losses, failed = _with_failures(told.losses[:start])
+        scales = self._fitted(told.rows, losses, self._fitted_to(start, running), which)
         warped = self._warps[which](losses)
         failing = float(failed.mean())
         picked = _picked(losses, BEST, LATEST, SPREAD)
@@ -138,23 +150,60 @@ class Surrogates:
         process = Posterior(self._features, scales, told.rows[picked], values)
         return Surrogate(process, warped, failing, start, start, _least(losses, MOST_GOOD))
 
-    def _fitted(self, rows: Codes, losses: Codes, running: int, which: int) -> Scales:
-        """The scales as they were when the history last had grown by a share.
+    def _fitted_to(self, count: int, running: int) -> int:
+        """How many of the first trials the scales are of: those when it last had grown by a share.
 
         Trials that run end out of order: so the newest are left out, not to fit anew for each.
         """
-        count = max(len(losses) - 2 * running, min(len(losses), ALWAYS_FITTED))
-        if count > ALWAYS_FITTED:
-            growth = math.log(self._growth)
-            times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
-            count = min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
+        count = max(count - 2 * running, min(count, ALWAYS_FITTED))
+        if count <= ALWAYS_FITTED:
+            return count
+        growth = math.log(self._growth)
+        times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
+        return min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
+
+    def _fitted(self, rows: Codes, losses: Codes, count: int, which: int) -> Scales:
         if (which, count) not in self._scales:
-            first = losses[:count]
-            share = MOST_FITTED / (BEST + LATEST + SPREAD)
-            picked = _picked(first, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
-            values = self._warps[which](first).values[picked]
+            picked, values = self._sample(losses[:count], which)
             self._scales[which, count] = fitted(self._features, rows[picked], values)
         return self._scales[which, count]
+
+    def _sample(self, losses: Codes, which: int) -> tuple[NDArray[np.intp], Codes]:
+        """The trials that scales are fitted to, and their values."""
+        share = MOST_FITTED / (BEST + LATEST + SPREAD)
+        picked = _picked(losses, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
+        return picked, self._warps[which](losses).values[picked]
+
+    def _ordered(self, told: Told, running: int) -> list[int]:
+        """The warps, first those whose process predicts left out losses best.
+
+        What counts is the order of the better half, of which values of any warp can be asked
+        (Kendall, *A New Measure of Rank Correlation*, 1938).
+        """
+        numbers = range(len(self._warps))
+        if len(self._warps) <= TAKING_TURNS or len(told) < LEAST_COMPARED:
+            return [*numbers]
+        count = self._fitted_to(len(told), running)
+        if count not in self._orders:
+            losses, _ = _with_failures(told.losses)
+            merits = [self._merit(told.rows, losses, count, which) for which in numbers]
+            self._orders[count] = sorted(numbers, key=lambda which: -merits[which])
+        return self._orders[count]
+
+    def _merit(self, rows: Codes, losses: Codes, count: int, which: int) -> float:
+        """The rank correlation of losses and what is predicted of them, in [-1, 1]."""
+        scales = self._fitted(rows, losses, count, which)
+        picked, values = self._sample(losses[:count], which)
+        left_out = Posterior(self._features, scales, rows[picked], values[:, None]).left_out[:, 0]
+        better = np.minimum(losses[picked], np.median(losses[picked]))
+        found = float(kendalltau(left_out, better).statistic)
+        return (found if math.isfinite(found) else 0.0) + (FAVOUR if which < TAKING_TURNS else 0.0)
+
+
+def _with_failures(losses: Codes) -> tuple[Codes, Mask]:
+    """Losses with the worst in place of failures, and which those are."""
+    failed = ~np.isfinite(losses)
+    return np.where(failed, losses[~failed].max(), losses), failed
 
 
 def _least(losses: Codes, count: int) -> NDArray[np.intp]:

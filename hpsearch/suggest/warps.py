@@ -1,14 +1,15 @@
 """Losses as a Gaussian process can take them: the bad ones drawn together, the good ones kept apart.
 
-How bad a bad trial was matters little, and one that diverged would flatten all others. Two warps
-that err in different ways take turns; below the median both are linear.
+How bad a bad trial was matters little, and one that diverged would flatten all others. Which warp
+suits depends on the problem: those that predict best take turns (surrogate.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Protocol, TypeAlias, final
 
 import numpy as np
 from scipy.special import ndtri
@@ -22,34 +23,87 @@ LOWEST = 100.0  # standard deviations below the mean that a later loss can be
 LARGEST = 1e100  # losses beyond are as good as infinite: their squares would be
 SMALLEST = 1e-12  # a relative spread below which losses are equal
 TOP = 0.75  # the quantile of losses above which all are alike
+NEAREST = 0.01  # the least distance from the best loss in a logarithm, that of the median being 1
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Warped:
+class Warped(Protocol):
     """Warped losses, of mean 0 and variance 1.
 
     Attributes:
         values: of the losses, in their order (n,).
-        slope: units of loss per unit of a low value.
+    """
+
+    @property
+    def values(self) -> Codes: ...
+
+    def loss(self, value: float) -> float:
+        """The loss at a value; of the bad losses that are alike the least."""
+
+    def slope(self, value: float) -> float:
+        """Units of loss per unit of value, at a value."""
+
+    def later(self, losses: Codes) -> Codes:
+        """Values of losses that came after."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Linear up to a knee.
+
+    Attributes:
+        per_value: units of loss per unit of value.
         zero: the loss at value 0, were all of it linear.
         knee: the greatest value that is linear.
     """
 
     values: Codes
-    slope: float
+    per_value: float
     zero: float
     knee: float
 
     def loss(self, value: float) -> float:
-        """The loss at a value; above the knee the loss there."""
-        return self.zero + self.slope * min(value, self.knee)
+        return self.zero + self.per_value * min(value, self.knee)
+
+    def slope(self, value: float) -> float:
+        return self.per_value
 
     def later(self, losses: Codes) -> Codes:
-        """Values of losses that came after: as if all of it were linear, up to the greatest."""
-        if not self.slope:
+        """As if all of it were linear, up to the greatest value."""
+        if not self.per_value:
             return np.where(losses < self.zero, -1.0, 0.0)
-        return np.clip((losses - self.zero) / self.slope, -LOWEST, self.values.max())
+        return np.clip((losses - self.zero) / self.per_value, -LOWEST, self.values.max())
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Logarithmic:
+    """The logarithm of the distance from the best loss, that of the median being 1.
+
+    Attributes:
+        low: the best loss.
+        scale: the median's distance from it.
+        zero: the logarithm at value 0.
+        spread: its units per unit of value.
+    """
+
+    values: Codes
+    low: float
+    scale: float
+    zero: float
+    spread: float
+
+    def loss(self, value: float) -> float:
+        far = math.exp(self.zero + self.spread * min(value, float(self.values.max())))
+        return self.low + self.scale * (far - NEAREST)
+
+    def slope(self, value: float) -> float:
+        return self.spread * (self.loss(value) - self.low + self.scale * NEAREST)
+
+    def later(self, losses: Codes) -> Codes:
+        far = np.maximum((losses - self.low) / self.scale, 0.0) + NEAREST
+        found: Codes = np.minimum((np.log(far) - self.zero) / self.spread, self.values.max())
+        return found
 
 
 Warp: TypeAlias = Callable[[Codes], Warped]
@@ -78,19 +132,31 @@ def half_gaussian(losses: Codes) -> Warped:
     return _standard(np.where(low, found, np.maximum(found, 0.0)), 0.0, middle, scale)
 
 
+def logarithm(losses: Codes) -> Warped:
+    """The logarithm of the distance from the best; all above the upper quartile become that."""
+    tame = _tame(losses)
+    low, top = float(tame.min()), float(np.quantile(tame, TOP, method="higher"))
+    scale = float(np.median(tame)) - low
+    if not scale > SMALLEST * max(abs(low), 1 / LARGEST):  # the best half are equal
+        return half_gaussian(losses)
+    found = np.log((np.minimum(tame, top) - low) / scale + NEAREST)
+    zero, spread = float(found.mean()), float(found.std())
+    return Logarithmic((found - zero) / spread, low, scale, zero, spread)
+
+
 def _tame(losses: Codes) -> Codes:
     """Losses whose squares neither overflow nor vanish."""
     found = np.clip(losses, -LARGEST, LARGEST)
     return found if np.ptp(found) > 1 / LARGEST else np.full_like(found, found[0])
 
 
-def _standard(values: Codes, knee: float, zero: float, slope: float) -> Warped:
+def _standard(values: Codes, knee: float, zero: float, slope: float) -> Linear:
     """Values shifted and scaled to mean 0 and variance 1; so is what leads back to losses."""
     mean, spread = float(values.mean()), float(values.std())
     if not spread > max(SMALLEST * abs(mean), 1 / LARGEST):
-        return Warped(np.zeros_like(values), 0.0, zero + slope * mean, 0.0)
+        return Linear(np.zeros_like(values), 0.0, zero + slope * mean, 0.0)
     found = (values - mean) / spread
-    return Warped(found, slope * spread, zero + slope * mean, (knee - mean) / spread)
+    return Linear(found, slope * spread, zero + slope * mean, (knee - mean) / spread)
 
 
-WARPS: tuple[Warp, ...] = (winsorised, half_gaussian)
+WARPS: tuple[Warp, ...] = (winsorised, half_gaussian, logarithm)
