@@ -228,7 +228,7 @@ def test_a_search_starts_from_an_earlier_one_and_says_so(
         best.point
     )
     refused = studied(*start, "--algo", "grid")
-    assert refused.code == 1 and "grid cannot start from an earlier study" in refused.err
+    assert refused.code == 2 and "grid cannot start from an earlier study" in refused.err
 
 
 def test_resume_keeps_the_number_of_workers(

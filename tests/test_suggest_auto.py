@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from hpsearch import choice, integer, loguniform, maybe, uniform
+from hpsearch import choice, integer, lognormal, loguniform, maybe, normal, uniform
 from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
 from hpsearch.suggest import make
@@ -461,3 +461,15 @@ def test_the_nearest_trial_is_the_nearest_by_brute_force():
         total, either = apart(row, rows[best])
         assert number == 100 + best
         assert distance == pytest.approx(total / either, abs=1e-5)
+
+
+@pytest.mark.parametrize("word", [normal(0, 1), normal(0, 1, step=0.25), lognormal(0, 1)])
+def test_the_tails_of_a_normal_prior_are_not_suggested_but_understood(word):
+    """Where smaller is always better it goes to the end: 3.7 standard deviations, not 6."""
+    history = run(table({"x": word}), lambda point: point["x"], 40)
+    low = math.log(least(history)) if word.log else least(history)
+    assert -3.8 < low < -3.0
+    beyond = math.exp(-20) if word.log else -20.0
+    algorithm = make("auto", table({"x": word}))
+    history = [Observation(n, {"x": beyond}, 0.0) for n in range(3)]
+    assert algorithm(history, [], 3, 0) is not None

@@ -126,7 +126,7 @@ class Options:
         if self.warm_start is not None and self.algo not in WARM:
             raise StudyError(
                 f"{self.algo} cannot start from an earlier study; {', '.join(WARM)} can. Leave "
-                "warm_start out, or give another algo."
+                "--warm-start (warm_start) out, or give another algorithm."
             )
 
     @property

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Protocol, final
 
@@ -22,6 +22,7 @@ from .columns import Atom, Codes, Column, Columns
 __all__ = ["Coded"]
 
 MOST_RUNGS = 4096  # of a ladder that is written out; a longer one is as good as a continuum
+UNASKED = 1e-4  # the share of a normal prior beyond either end of what is suggested
 
 
 @final
@@ -66,7 +67,7 @@ class Coded:
     def _column(self, parameter: Parameter) -> Column:
         scale = self._scales[self._number[parameter.label]]
         places = tuple(tuple(map(self._atom, place)) for place in parameter.places)
-        return Column(parameter.label, scale.edges, scale.ordered, places)
+        return Column(parameter.label, scale.edges, scale.ordered, places, scale.snap)
 
     def _atom(self, guard: Guard) -> Atom:
         labels = [label for label in guard.labels if label in self._number]
@@ -97,6 +98,9 @@ class _Scale(Protocol):
     @property
     def ordered(self) -> bool: ...
 
+    @property
+    def snap(self) -> Callable[[Codes], Codes] | None: ...
+
     def code(self, legal: Value) -> float: ...
 
     def value(self, code: float) -> Value: ...
@@ -106,6 +110,8 @@ class _Scale(Protocol):
 class _Listed:
     """Finitely many values, in order if they have one."""
 
+    snap = None
+
     def __init__(self, values: Sequence[Value], shares: Sequence[float], *, ordered: bool) -> None:
         self.values = list(values)
         self.ordered = ordered
@@ -113,7 +119,9 @@ class _Listed:
         self._number = {json.dumps(value): number for number, value in enumerate(values)}
 
     def code(self, legal: Value) -> float:
-        number = self._number[json.dumps(legal)]
+        number = self._number.get(json.dumps(legal))
+        if number is None:  # in the tail of a normal prior
+            number = 0 if legal < self.values[0] else len(self.values) - 1
         return float(self.edges[number : number + 2].mean()) if self.ordered else float(number)
 
     def value(self, code: float) -> Value:
@@ -131,6 +139,7 @@ class _Line:
 
     def __init__(self, word: Word) -> None:
         self._word = word
+        self.snap = _without_tails if isinstance(word, Normal) else None
 
     def code(self, legal: Value) -> float:
         return share_below(self._word, float(legal))
@@ -151,12 +160,16 @@ def _scale(word: Word) -> _Scale:
             rungs = [word.rung(k) for k in range(word.rungs())]
             return _Listed(rungs, _shares(word, rungs, word.step), ordered=True)
         case Normal() if word.step is not None:
-            low, high = word.quantile(0.0), word.quantile(1.0)
+            low, high = word.quantile(UNASKED), word.quantile(1.0 - UNASKED)
             count = (high - low) / word.step
             if count < MOST_RUNGS:
                 rungs = [word.snap(low + k * word.step) for k in range(round(count) + 1)]
                 return _Listed(rungs, _shares(word, rungs, word.step), ordered=True)
     return _Line(word)
+
+
+def _without_tails(codes: Codes) -> Codes:
+    return np.clip(codes, UNASKED, 1.0 - UNASKED)
 
 
 def share_below(word: Word, number: float) -> float:
