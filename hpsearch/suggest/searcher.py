@@ -40,6 +40,8 @@ SHARE_GOOD = 0.15  # trials that the Parzen mixture is made of
 FIRST_STEP, SHRINK = 0.1, 0.4  # of local search, in shares of the prior
 CURIOUS = 3  # every so many suggestions look for a larger improvement only
 CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
+SETTLED = 40  # trials from which on the others look for more than a little as well
+WORTHWHILE = 0.03  # how much more, in the same unit
 HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
 RANKED = 200  # candidates that are looked at in the order of their rank
 TRIES = 1200  # draws from the prior after them
@@ -209,7 +211,7 @@ class Searcher:
         model = self._surrogates.of(told, len(pending), number)
         if len(pending):
             model = model.believing(pending)
-        aim = model.best - (CURIOSITY if number % CURIOUS == CURIOUS - 1 else 0.0)
+        aim = model.best - _margin(len(told), number)
         rows, sources = self._candidates(told, pending, model, random)
         means, spreads = model.process.predict(rows)
         scores = model.scores(means, spreads, aim)
@@ -266,6 +268,13 @@ class Searcher:
             row for row in self._columns.every() if not told.tried(self._columns.keys(row[None])[0])
         )
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
+
+
+def _margin(known: int, number: int) -> float:
+    """How much better than the best a point should be, in standard deviations of the losses."""
+    if number % CURIOUS == CURIOUS - 1:
+        return CURIOSITY
+    return WORTHWHILE if known >= SETTLED else 0.0
 
 
 @functools.cache

@@ -7,11 +7,14 @@ Three families, each split into problems for tuning (`dev`) and problems only fo
   continuous optimizers in a black-box setting*, 2021), whose optima are known.
 - `conditional`: synthetic spaces whose parameters depend on choices, in several structures.
 - `real`: scikit-learn models; from tables of real runs (see tables.py), or trained on the spot.
+
+And, by themselves, `keras`: networks of which every point was trained (see trained.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import tempfile
 from collections.abc import Callable
@@ -472,6 +475,45 @@ def ridge_diabetes() -> Any:
     return words, loss, None
 
 
+ADAM_RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01]
+SGD_RATES = [0.01, 0.03, 0.1, 0.3, 1.0]
+
+
+def keras_words(name: str) -> dict[str, Any]:
+    """The space of networks of which trained.py trains every point."""
+    digits = name == "digits"
+    return {
+        "depth": integer(1, 3, name="depth"),
+        "units": choice([16, 64, 256] if digits else [32, 128], name="units"),
+        "activation": choice(["relu", "tanh"], name="activation"),
+        "dropout": choice([0.0, 0.3], name="dropout"),
+        "optimizer": choice(
+            {
+                "adam": {"rate": choice(ADAM_RATES, name="adam.rate")},
+                "sgd": {
+                    "rate": choice(SGD_RATES, name="sgd.rate"),
+                    "momentum": choice([0.0, 0.9], name="momentum"),
+                },
+            },
+            name="optimizer",
+        ),
+        "batch": choice([16, 64] if digits else [32, 128], name="batch"),
+    }
+
+
+def _trained(name: str) -> Callable[[], Any]:
+    def make() -> Any:
+        text = (Path(__file__).parent / "data" / f"keras_{name}.json").read_text()
+        losses = {key_of(point): value for point, value in json.loads(text)["trials"]}
+        return keras_words(name), lambda point: losses[key_of(point)], min(losses.values())
+
+    return make
+
+
+def key_of(point: Point) -> str:
+    return json.dumps(point, sort_keys=True)
+
+
 PROBLEMS = [
     Problem("bbob f6 d5", "black-box", "dev", bbob(6, 5)),
     Problem("bbob f13 d5", "black-box", "dev", bbob(13, 5)),
@@ -511,6 +553,8 @@ PROBLEMS = [
     Problem("gbdt cancer", "real", "test", _table("gbdt_cancer")),
     Problem("svr diabetes", "real", "test", svr_diabetes),
     Problem("ridge diabetes", "real", "test", ridge_diabetes),
+    Problem("keras digits", "keras", "keras", _trained("digits")),
+    Problem("keras mnist", "keras", "keras", _trained("mnist")),
 ]
 
 NAMED = {problem.name: problem for problem in PROBLEMS}

@@ -76,7 +76,7 @@ def undone(file: Path, method: str, names: list[str], given: argparse.Namespace)
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS])
-    asked.add_argument("--split", choices=["dev", "test"], default="test")
+    asked.add_argument("--split", choices=["dev", "test", "keras"], default="test")
     asked.add_argument("--problems", nargs="+", choices=[*NAMED], default=None)
     asked.add_argument("--seeds", type=int, default=20)
     asked.add_argument("--trials", type=int, default=200)

@@ -1,0 +1,94 @@
+"""Every point of two discrete Keras spaces, trained for real: what the problems `keras` look up.
+
+    HPSEARCH_DATA=… python scripts/bench/suggest/trained.py digits|mnist [--workers 2] [--folder DIR]
+
+is a grid search of `digits` or `mnist` below by hpsearch itself, so it goes on where it was cut
+off. Writes data/keras_NAME.json: every point, and its val_loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from problems import keras_words
+
+from hpsearch import Data, Fit, Space, choice, delayed, given, repeat, search
+from hpsearch.keras import Sequential, layers, optimizers
+from hpsearch.spaces.pieces.data import digits as all_digits
+from hpsearch.spaces.pieces.data import load_data
+
+DATA = Path(__file__).parent / "data"
+TRAINED, VALIDATED = 6000, 6000  # images of MNIST: all of it would take days
+
+
+@delayed
+def few_of_mnist() -> Data:
+    """The first training images, the last of them for validation."""
+    (x, y), _ = load_data("mnist")
+    x = x.astype("float32") / 255
+    return Data((x[:TRAINED], y[:TRAINED]), validation=(x[-VALIDATED:], y[-VALIDATED:]))
+
+
+def space(name: str, data: object, epochs: int) -> Space:
+    words = keras_words(name)
+    adam, sgd = (words["optimizer"].option(key) for key in ("adam", "sgd"))
+    dense = functools.partial(layers.Dense, words["units"], activation=words["activation"])
+    return Space(
+        data=data,
+        model=Sequential(
+            [
+                layers.Flatten(),
+                repeat(lambda i: [dense(), layers.Dropout(words["dropout"])], times=words["depth"]),
+                layers.Dense(given.classes, activation="softmax"),
+            ]
+        ),
+        optimizer=choice(
+            {
+                "adam": optimizers.Adam(adam["rate"]),
+                "sgd": optimizers.SGD(sgd["rate"], momentum=sgd["momentum"]),
+            },
+            name="optimizer",
+        ),
+        loss="sparse_categorical_crossentropy",
+        fit=Fit(batch_size=words["batch"], epochs=epochs),
+        minimize="val_loss",
+    )
+
+
+digits = space("digits", all_digits(), epochs=8)
+mnist = space("mnist", few_of_mnist(), epochs=4)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("name", choices=["digits", "mnist"])
+    asked.add_argument("--workers", type=int, default=2)
+    asked.add_argument("--folder", type=Path, default=Path("mlruns"))
+    given_ = asked.parse_args()
+    found = search(
+        f"{__file__}:{given_.name}",
+        algo="grid",
+        workers=given_.workers,
+        folder=given_.folder,
+        study=f"trained-{given_.name}",
+        resume=True,
+        seed=0,
+        offline=True,
+        check=False,
+        keep_models=0,
+    )
+    trials = [[trial.point, trial.value] for trial in found.trials if trial.value is not None]
+    file = DATA / f"keras_{given_.name}.json"
+    versions = {name: version(name) for name in ("keras", "tensorflow", "numpy")}
+    lines = ",\n".join(json.dumps(trial) for trial in trials)
+    file.write_text(f'{{"versions": {json.dumps(versions)}, "trials": [\n{lines}\n]}}\n')
+    values = sorted(value for _, value in trials)
+    print(f"{file.name}: {len(values)} trials, {values[0]:.4f} to {values[-1]:.4f}")
+
+
+if __name__ == "__main__":
+    main()
