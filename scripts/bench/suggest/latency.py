@@ -184,6 +184,28 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
+def picture(rows: list[dict[str, Any]], file: Path) -> None:
+    """Milliseconds against the length of the history, a panel for each space."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(SPACES), figsize=(9, 3.8), sharey=True)
+    for axes, space in zip(panels, SPACES, strict=True):
+        for number, name in enumerate((*OURS[:2], *RIVALS)):
+            found = [row for row in rows if row["space"] == space and name in row["median_ms"]]
+            at = [row["trials"] for row in found]
+            axes.plot(at, [row["median_ms"][name] for row in found], "o-", ms=3, label=name)
+            axes.lines[-1].set_color(f"C{number}")
+        axes.set(title=f"{space} parameters", xlabel="trials so far", xscale="log", yscale="log")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("CPU ms per suggestion")
+    panels[0].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(file, dpi=150)
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--lengths", type=int, nargs="+", default=[10, 100, 1000, 10_000, 20_000])
@@ -210,6 +232,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "latency.json").write_text(json.dumps(about, indent=2) + "\n")
     (given.out / "latency.md").write_text(table(rows))
+    picture(rows, given.out / "latency.png")
     sys.stdout.write(table(rows))
 
 

@@ -1,7 +1,8 @@
 """Tables and a picture of what run.py measured: regret, ratios, ranks, and how sure they are.
 
-    python scripts/bench/suggest/report.py [--runs DIR] [--split test] [--out DIR]
+    python scripts/bench/suggest/report.py [--runs DIR] [--split test] [--parallel DIR] [--out DIR]
 
+`--parallel` has the runs of 100 trials with 16 workers, told after 100 ended ones.
 Regret is the best loss so far less the least there is, over the same of the median of random draws
 at the same budget (references.json): 1 is no better than random, and less than 0.01 counts as 0.01.
 Means are geometric. Intervals are bootstraps over problems, 95%; a sign test counts problems whose
@@ -25,7 +26,7 @@ BUDGETS = (25, 50, 100, 200)
 FLOOR = 0.01
 OURS = "auto"
 RIVALS = ("hyperopt tpe", "Optuna TPE", "Optuna mv+group", "random")
-FAMILIES = ("black-box", "conditional", "real")
+FAMILIES = ("black-box", "conditional", "real", "keras")
 REFERENCES = Path(__file__).parent / "references.json"
 
 Runs = dict[tuple[str, str], dict[int, list[float]]]
@@ -45,10 +46,16 @@ def read(folder: Path, names: list[str]) -> tuple[Runs, dict[str, float]]:
 
 
 class Regrets:
-    """Logarithms of normalised regret."""
+    """Logarithms of normalised regret.
+
+    Attributes:
+        budgets: numbers of trials that all runs have.
+    """
 
     def __init__(self, runs: Runs) -> None:
         self.runs = runs
+        shortest = min(max(map(len, found.values())) for found in runs.values())
+        self.budgets = [budget for budget in BUDGETS if budget <= shortest]
         self.references = json.loads(REFERENCES.read_text())
 
     def of(self, problem: str, method: str, budget: int, *, at: int | None = None) -> Any:
@@ -77,7 +84,7 @@ def ratio(regrets: Regrets, problems: list[str], rival: str, budget: int) -> dic
         np.median(regrets.of(p, OURS, budget)) - np.median(regrets.of(p, rival, budget))
         for p in problems
     ]
-    won, lost = sum(m < 0 for m in medians), sum(m > 0 for m in medians)
+    won, lost = sum(bool(m < 0) for m in medians), sum(bool(m > 0) for m in medians)
     pairs = []
     for p in problems:
         ours, theirs = regrets.of(p, OURS, budget), regrets.of(p, rival, budget)
@@ -115,21 +122,23 @@ def ranks(
 
 def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[str, float]) -> Any:
     """Markdown, and the same as data."""
+    budgets, longest = regrets.budgets, regrets.budgets[-1]
     groups = {family: [n for n in names if NAMED[n].family == family] for family in FAMILIES}
-    groups = {family: found for family, found in groups.items() if found} | {"all": names}
+    groups = {family: found for family, found in groups.items() if found}
+    groups = groups | {"all": names} if len(groups) > 1 else groups
     seeds = {m: min(len(regrets.runs[n, m]) for n in names) for m in methods}
     lines = [
         f"{len(names)} problems; seeds: " + ", ".join(f"{m} {seeds[m]}" for m in methods),
         "",
-        "| regret | " + " | ".join(f"{f} {b}" for f in groups for b in BUDGETS) + " | CPU ms |",
-        "|---" * (len(groups) * len(BUDGETS) + 2) + "|",
+        "| regret | " + " | ".join(f"{f} {b}" for f in groups for b in budgets) + " | CPU ms |",
+        "|---" * (len(groups) * len(budgets) + 2) + "|",
     ]
     data: dict[str, Any] = {"regret": {}, "ratio": {}, "ranks": {}, "match": {}, "worst": {}}
     for method in methods:
         found = {
             f"{family} {budget}": float(np.exp(regrets.mean(group, method, budget)))
             for family, group in groups.items()
-            for budget in BUDGETS
+            for budget in budgets
         }
         data["regret"][method] = found
         cells = " | ".join(f"{value:.3f}" for value in found.values())
@@ -141,7 +150,7 @@ def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[s
     ]
     for rival in (m for m in methods if m not in (OURS, "fast")):
         for family, group in groups.items():
-            for budget in BUDGETS:
+            for budget in budgets:
                 r = ratio(regrets, group, rival, budget)
                 data["ratio"][f"{rival}, {family}, {budget}"] = r
                 lines.append(
@@ -151,23 +160,23 @@ def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[s
                 )
     lines += ["", "| trials | " + " | ".join(f"rank of {m}" for m in methods) + " |"]
     lines.append("|---" * (len(methods) + 1) + "|")
-    for budget in BUDGETS:
+    for budget in budgets:
         found = data["ranks"][budget] = ranks(regrets, names, methods, budget)
         lines.append(f"| {budget} | " + " | ".join(f"{found[m]:.2f}" for m in methods) + " |")
     lines.append("")
     rivals = [m for m in methods if m in RIVALS and m != "random"]
     for rival in rivals:
-        found = data["match"][rival] = trials_to_match(regrets, names, rival, 200)
-        lines.append(f"- {rival} after 200 trials is matched after {found}.")
+        found = data["match"][rival] = trials_to_match(regrets, names, rival, longest)
+        lines.append(f"- {rival} after {longest} trials is matched after {found}.")
     lines += [
         "",
-        "| median regret | " + " | ".join(f"{m} {b}" for b in BUDGETS for m in methods) + " |",
+        "| median regret | " + " | ".join(f"{m} {b}" for b in budgets for m in methods) + " |",
     ]
-    lines.append("|---" * (len(methods) * len(BUDGETS) + 1) + "|")
+    lines.append("|---" * (len(methods) * len(budgets) + 1) + "|")
     for name in names:
-        cells = [float(np.exp(np.median(regrets.of(name, m, b)))) for b in BUDGETS for m in methods]
+        cells = [float(np.exp(np.median(regrets.of(name, m, b)))) for b in budgets for m in methods]
         lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in cells) + " |")
-        for budget in BUDGETS:
+        for budget in budgets:
             best = min(np.median(regrets.of(name, m, budget)) for m in rivals)
             over = float(np.exp(np.median(regrets.of(name, OURS, budget)) - best))
             data["worst"][f"{name} {budget}"] = over
@@ -177,6 +186,28 @@ def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[s
     return "\n".join(lines) + "\n", data
 
 
+def parallel(regrets: Regrets, runs: Runs, names: list[str]) -> tuple[str, dict[str, float]]:
+    """What asynchronous workers cost: regret after 100 ended trials, beside one after another."""
+    side = Regrets(runs)
+    methods = [m for m in (OURS, *RIVALS) if all((name, m) in runs for name in names)]
+    found = {m: float(np.exp(side.mean(names, m, 100))) for m in methods}
+    alone = {m: float(np.exp(regrets.mean(names, m, 100))) for m in methods}
+    seeds = min(len(runs[name, m]) for name in names for m in methods)
+    lines = [
+        "",
+        f"| regret after 100 ended trials, {seeds} seeds | 16 workers | one by one | ratio |",
+        "|---|---|---|---|",
+        *(
+            f"| {m} | {found[m]:.3f} | {alone[m]:.3f} | {found[m] / alone[m]:.2f} |"
+            for m in methods
+        ),
+        "",
+    ]
+    for rival in methods[1:]:
+        lines.append(f"- 16 workers, auto against {rival}: {found[OURS] / found[rival]:.2f}")
+    return "\n".join(lines) + "\n", found
+
+
 def picture(regrets: Regrets, names: list[str], methods: list[str], file: Path) -> None:
     """Mean regret against trials, with bands of bootstraps over problems."""
     import matplotlib
@@ -184,17 +215,21 @@ def picture(regrets: Regrets, names: list[str], methods: list[str], file: Path) 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    longest = regrets.budgets[-1]
     figure, axes = pyplot.subplots(figsize=(7, 4.4), layout="constrained")
-    random, at = np.random.default_rng(0), np.arange(1, max(BUDGETS) + 1)
+    random, at = np.random.default_rng(0), np.arange(1, regrets.budgets[-1] + 1)
     picks = random.integers(len(names), size=(1000, len(names)))
     for number, method in enumerate(methods):
-        logs = np.array([[regrets.of(n, method, 200, at=t).mean() for t in at] for n in names])
+        logs = np.array([[regrets.of(n, method, longest, at=t).mean() for t in at] for n in names])
         low, high = np.exp(np.quantile(logs[picks].mean(axis=1), [0.05, 0.95], axis=0))
         color = f"C{number}"
         axes.plot(at, np.exp(logs.mean(axis=0)), color=color, label=method)
         axes.fill_between(at, low, high, color=color, alpha=0.12, linewidth=0)
     axes.set(
-        xlabel="trials", ylabel="regret (1: random after 200 trials)", yscale="log", xlim=(1, 200)
+        xlabel="trials",
+        ylabel=f"regret (1: random after {longest} trials)",
+        yscale="log",
+        xlim=(1, longest),
     )
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -204,7 +239,8 @@ def picture(regrets: Regrets, names: list[str], methods: list[str], file: Path) 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--runs", type=Path, default=Path(__file__).parent / "runs")
-    asked.add_argument("--split", choices=["dev", "test"], default="test")
+    asked.add_argument("--split", choices=["dev", "test", "keras"], default="test")
+    asked.add_argument("--parallel", type=Path)
     asked.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results")
     given = asked.parse_args()
     names = [p.name for p in PROBLEMS if p.split == given.split]
@@ -213,8 +249,11 @@ def main() -> None:
     methods = [m for m in (OURS, "fast", *RIVALS) if all((name, m) in runs for name in names)]
     regrets = Regrets(runs)
     text, data = tables(regrets, names, methods, spent)
+    if given.parallel is not None:
+        more, data["parallel"] = parallel(regrets, read(given.parallel, names)[0], names)
+        text += more
     given.out.mkdir(parents=True, exist_ok=True)
-    suffix = "" if given.split == "test" else "_dev"
+    suffix = "" if given.split == "test" else f"_{given.split}"
     (given.out / f"suggest{suffix}.md").write_text(text)
     (given.out / f"suggest{suffix}.json").write_text(json.dumps(data, indent=1) + "\n")
     picture(regrets, names, methods, given.out / f"suggest{suffix}.png")
