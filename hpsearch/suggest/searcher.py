@@ -42,6 +42,7 @@ CURIOUS = 3  # every so many suggestions look for a larger improvement only
 CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
 SETTLED = 40  # trials from which on the others look for more than a little as well
 WORTHWHILE = 0.03  # how much more, in the same unit
+WORTH_A_FAILURE = -7.0  # the logarithm of one below which what rather fails comes last
 HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
 RANKED = 200  # candidates that are looked at in the order of their rank
 TRIES = 1200  # draws from the prior after them
@@ -215,15 +216,17 @@ class Searcher:
         rows, sources = self._candidates(told, pending, model, random)
         means, spreads = model.process.predict(rows)
         scores = model.scores(means, spreads, aim)
-        if aim < model.best and scores.max() < HOPELESS:
+        if scores.max() < HOPELESS:
             aim = model.best
             scores = model.scores(means, spreads, aim)
+        if safe := bool(scores.max() < WORTH_A_FAILURE):
+            scores = model.scores(means, spreads, aim, safe=True)
         for round_ in range(pace.rounds):
             starts = np.argsort(-scores, kind="stable")[: pace.starts]
             starts = np.repeat(starts, pace.neighbours)
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             near_means, near_spreads = model.process.predict(near)
-            near_scores = model.scores(near_means, near_spreads, aim)
+            near_scores = model.scores(near_means, near_spreads, aim, safe=safe)
             rows, means = np.concatenate([rows, near]), np.concatenate([means, near_means])
             spreads = np.concatenate([spreads, near_spreads])
             scores = np.concatenate([scores, near_scores])

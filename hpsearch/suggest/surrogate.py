@@ -23,6 +23,7 @@ BEST, LATEST, SPREAD = 100, 30, 70  # trials that the process is given, of more
 MOST_FITTED = 150  # trials that its scales are fitted to
 ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_KNOWN = 3  # losses that it needs
+UNSAFE = 1e6  # what a logarithm of improvement is lowered by, beyond all others
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
 TAKING_TURNS = 2  # warps
 LEAST_COMPARED = 16  # trials before warps are compared; until then the first ones take turns
@@ -72,8 +73,11 @@ class Surrogate:
         means, _ = self.process.predict(pending)
         return replace(self, process=self.process.extended(pending, means))
 
-    def scores(self, means: Codes, spreads: Codes, aim: float) -> Codes:
+    def scores(self, means: Codes, spreads: Codes, aim: float, *, safe: bool = False) -> Codes:
         """Logarithms of the improvements that are expected over `aim`, failures considered.
+
+        Args:
+            safe: whether what rather fails than not comes after all that does not.
 
         Schonlau, Welch and Jones, *Global versus Local Search in Constrained Optimization of
         Computer Models*, 1998: improvement times the probability that there is a value at all.
@@ -81,7 +85,9 @@ class Surrogate:
         found = log_improvement(means[:, 0], spreads, aim)
         if not self.failing:
             return found
-        return found + np.log(np.clip(1.0 - self.failing - means[:, 1], LEAST_HOPE, 1.0))
+        hope = 1.0 - self.failing - means[:, 1]
+        found += np.log(np.clip(hope, LEAST_HOPE, 1.0))
+        return np.where(hope < 0.5, found - UNSAFE, found) if safe else found
 
     def expected(self, mean: float, spread: float) -> tuple[float, float, float]:
         """The loss, its standard deviation and its improvement over the best, in units of the loss."""
