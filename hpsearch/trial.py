@@ -202,7 +202,8 @@ class Why:
             ``"filled"`` (given in part).
         loss: its predicted loss; smaller is better, whatever the direction of the metric.
         spread: the standard deviation of that prediction.
-        improvement: the expected improvement on the best trial, in units of the loss, from 0.
+        improvement: the expected improvement on the best trial, in units of the loss, from 0: of a
+            point that does not fail, and over running trials as well, which count as expected.
         nearest: the number of the nearest trial that was tried.
         distance: how far that one is, in [0, 1]: the mean over the labels active in either of
             the share of the prior between two ordered values, or 1 for different options and

@@ -168,6 +168,94 @@ def test_a_finite_space_ends_where_constraints_leave_a_few_points(name):
     assert len(history) == len(found)
 
 
+@pytest.mark.parametrize("name", PACES)
+def test_a_large_finite_space_of_which_little_is_legal_is_used_up(name):
+    grid = {label: integer(0, 59, name=label) for label in "ab"}
+    parameters = table(grid, require=[lambda p: p["a"] + p["b"] > 110])
+    history = run(parameters, lambda point: float(point["a"]), 60, 0, name)
+    assert len({(t.point["a"], t.point["b"]) for t in history}) == len(history) == 36
+
+
+@pytest.mark.parametrize("high", [5_000, 10**12])
+@pytest.mark.parametrize("log", [False, True])
+def test_values_of_a_long_ladder_are_tried_once(high, log):
+    """They have no list, but equal values are equal."""
+    parameters = table({"n": integer(1, high, log=log, name="n")})
+    history = run(parameters, lambda point: abs(point["n"] - 77) / high, 50)
+    assert len({trial.point["n"] for trial in history}) == 50
+    assert min(trial.loss for trial in history) < 1e-3
+
+
+def test_candidates_that_were_tried_make_room_for_others_not_for_the_prior():
+    parameters = table({label: integer(0, 10, name=label) for label in "abcd"})
+    history = run(parameters, lambda p: sum((p[label] - 3) ** 2 for label in "abcd"), 80)
+    algorithm = make("auto", parameters)
+    sources = [algorithm(history, [], number, 0).why.source for number in range(80, 95)]
+    assert sources.count("prior") < 5
+
+
+def test_within_constraints_it_searches_and_does_not_draw():
+    """The least sum of squares lies beyond the constraint, as what seems best always does."""
+    labels = "abcdef"
+    parameters = table(
+        {label: uniform(0, 1, name=label) for label in labels},
+        require=[lambda p: sum(p.values()) <= 1.5],
+    )
+
+    def loss(point: Point) -> float:
+        return sum((point[label] - 0.6) ** 2 for label in labels)  # least within: 0.735
+
+    found, drawn = [], []
+    for seed in range(3):
+        algorithm, history, sources = make("auto", parameters), [], []
+        for number in range(35):
+            suggestion = algorithm(history, [], number, seed)
+            sources.append(suggestion.why.source)
+            history.append(Observation(number, suggestion.point, loss(suggestion.point)))
+        found.append(least(history))
+        drawn.append(sources[6:].count("prior"))
+    assert np.median(found) < 0.735 + 0.03
+    assert np.median(drawn) < 5
+
+
+def test_where_no_candidate_is_legal_it_draws():
+    parameters = table(
+        {"x": uniform(0, 1, name="x"), "y": uniform(0, 1, name="y")},
+        require=[lambda p: 0.5 < p["x"] < 0.52],
+    )
+    history = [Observation(n, {"x": 0.9 + n / 1000, "y": n / 20}, 1.0 - n / 20) for n in range(20)]
+    found = make("fast", parameters)(history, [], 20, 0)
+    assert 0.5 < found.point["x"] < 0.52
+
+
+def test_trials_with_another_fixed_value_are_those_of_another_search():
+    words = {"a": choice([1, 2], name="a"), "b": choice(["x", "y", "z"], name="b")}
+    history = run(table(words).with_fixed({"a": 1}), lambda point: 1.0, 10)
+    assert len(history) == 3
+    algorithm = make("auto", table(words).with_fixed({"a": 2}))
+    for number in range(3, 6):
+        found = algorithm(history, [], number, 0)
+        assert found.point["a"] == 2
+        history.append(Observation(number, found.point, 1.0))
+    assert algorithm(history, [], 6, 0) is None
+
+
+def test_a_caller_who_raises_floating_point_errors_gets_none_from_it():
+    with np.errstate(all="raise"):
+        history = run(tree(), lambda point: point["lr"] * 1e-290, 30)
+    assert len(history) == 30
+
+
+def _nowhere(features: Features, rows: np.ndarray) -> np.ndarray:
+    return np.full((len(rows), len(features.column_of)), np.nan)
+
+
+def test_trouble_that_nobody_thought_of_ends_in_a_draw(monkeypatch):
+    history = run(tree(), lambda point: point["lr"], 20)
+    monkeypatch.setattr(Features, "near", _nowhere)
+    assert make("auto", tree())(history, [], 20, 0).why.source == "prior"
+
+
 def test_a_point_that_runs_is_not_suggested_again():
     parameters = table({"a": integer(0, 3), "b": choice(["p", "q"])})
     algorithm, pending = make("auto", parameters), []
@@ -266,6 +354,44 @@ def test_fast_is_the_same_whether_its_process_was_extended_or_begun_anew():
         assert afresh.point == history[number].point
 
 
+@pytest.mark.parametrize("name", PACES)
+def test_what_is_kept_changes_nothing(name):
+    """Failures, a worst loss that grows, and more and more trials that run: every digit is the same."""
+    parameters, random = tree(), np.random.default_rng(3)
+    drawn, kept, history = make("random", parameters), make(name, parameters), []
+    for number in range(90):
+        point = drawn([], [], number, 0).point
+        loss = None if random.random() < 0.4 else float(random.normal() + 0.1 * number)
+        history.append(Observation(number, point, loss))
+        if number < 20 or number % 3:
+            continue
+        pending = [
+            Observation(number + 1 + i, drawn([], [], 500 + i, 0).point, None)
+            for i in range(number % 5)
+        ]
+        found = kept(history, pending, number + 9, 1)
+        assert found == make(name, parameters)(history, pending, number + 9, 1)
+
+
+def test_a_first_failure_counts_where_the_process_is_only_extended():
+    columns = Coded(table({"x": uniform(0, 1), "y": uniform(0, 1)})).columns
+    told, random = Told(columns), np.random.default_rng(0)
+    surrogates = Surrogates(columns, warps=WARPS[:1], growth=1.5, kept=32)
+    for number, row in enumerate(random.random((36, 2)) * [0.5, 1.0]):
+        told.add(number, row, float(row.sum()))
+    corner = np.array([[0.95, 0.5]])
+    before = surrogates.of(told, 0, 0)
+    for number in range(36, 41):
+        told.add(number, np.array([0.9 + 0.02 * (number - 36), 0.5]), math.nan)
+    after = surrogates.of(told, 0, 0)
+    assert not before.failed and after.failed
+    means, spreads = after.process.predict(corner)
+    hope = after.scores(means, spreads, after.best) - log_improvement(
+        means[:, 0], spreads, after.best
+    )
+    assert hope[0] < math.log(0.3)
+
+
 def test_a_history_that_changed_is_learnt_anew():
     parameters = tree()
     history = run(parameters, lambda point: -math.log(point["lr"]), 40)
@@ -355,6 +481,7 @@ def test_a_warp_keeps_the_order_and_leads_back_to_good_losses(warp, losses):
         assert warped.values.std() == pytest.approx(1)
         good = given_ <= np.median(given_)
         back = [warped.loss(value) for value in warped.values[good] if value > -5]
+        assert warped.later(given_)[good] == pytest.approx(warped.values[good], abs=1e-6)
         kept = given_[good][warped.values[good] > -5]
         assert back == pytest.approx(kept.tolist(), rel=1e-6, abs=1e-6 * np.ptp(given_))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,9 @@ from hpsearch.errors import StudyError
 from hpsearch.space import space_of
 from hpsearch.store import Store
 from hpsearch.suggest import make
+from hpsearch.suggest.coded import Coded
+from hpsearch.suggest.earlier import Earlier
+from hpsearch.suggest.told import Told
 from hpsearch.trial import Observation
 
 
@@ -118,15 +123,26 @@ def test_labels_in_common_are_used_the_rest_is_drawn(tmp_path):
 
 
 def test_a_study_that_goes_on_proposes_the_same_without_the_earlier_one(tmp_path):
-    given = {"folder": tmp_path, "offline": True, "progress": False, "seed": 1}
+    given = {"folder": tmp_path, "offline": True, "progress": False, "seed": 1, "algo": "thorough"}
     hpsearch.search(words(), loss, max_trials=20, study="first", **given)
     whole = hpsearch.search(
         words(), loss, max_trials=14, study="whole", warm_start="first", **given
     )
     hpsearch.search(words(), loss, max_trials=8, study="parts", warm_start="first", **given)
-    hpsearch.search(words(), loss, max_trials=30, study="first", resume=True, **given)
+    shutil.rmtree(tmp_path / "studies" / "first")
     parts = hpsearch.search(words(), loss, max_trials=14, study="parts", resume=True, **given)
     assert [t.point for t in parts.trials] == [t.point for t in whole.trials]
+
+
+def test_labels_that_the_earlier_study_did_not_know_change_nothing_of_what_it_says():
+    columns = Coded(space_of({label: uniform(0, 1, name=label) for label in "abc"})[0]).columns
+    told = Told(columns)
+    for number, row in enumerate(np.random.default_rng(0).random((30, 3))):
+        told.add(number, np.array([row[0], np.nan, np.nan]), float((row[0] - 0.3) ** 2))
+    earlier = Earlier(columns, told)
+    rows = np.array([[0.3, b, c] for b in (0.0, 0.5, 1.0) for c in (0.0, 0.5, 1.0)])
+    assert np.ptp(earlier(rows)) == 0.0
+    assert earlier(np.array([[0.9, 0.5, 0.5]])) > earlier(rows[:1]) + 1.0
 
 
 def test_a_study_to_maximize_is_read_as_such(tmp_path):
@@ -156,6 +172,7 @@ def test_many_trials_are_kept_as_the_best_and_the_latest(tmp_path):
         ({"warm_start": "frist"}, "no study 'frist'.*first"),
         ({"warm_start": "empty"}, "no finished trial"),
         ({"warm_start": "first", "algo": "tpe"}, "tpe cannot start from an earlier study"),
+        ({"algo": "grid", "repeats": True}, "grid takes no heed of repeats"),
         ({"warm_start": "../first"}, "A study's name"),
         ({"warm_start": "first", "study": "first", "resume": True}, "this one started from none"),
     ],

@@ -162,6 +162,8 @@ def _show_study(
         f"({settings['fingerprint']}), {settings['algo']}, seed {settings['seed']}, "
         f"{settings['state']}, {_done(counts_of(trials)['total'], most)} trials"
     )
+    if settings.get("warm_start"):
+        click.echo(f"Started from: {settings['warm_start']['study']}")
     if settings["state"] in ("killed", "interrupted"):
         click.echo(_way_on(name, folder))
     if best is not None:

@@ -178,6 +178,11 @@ class Uniform(_Ladder):
                 f"{word} needs low < high, got low={low!r}, high={high!r}. "
                 "For a constant write the number itself."
             )
+        if not math.isfinite(self.high - self.low):
+            raise SpaceError(
+                f"{word} needs bounds whose distance is a float, got low={low!r}, high={high!r}. "
+                "Give nearer ones, or search the exponent."
+            )
         _check_step(word, self)
 
     def describe(self) -> dict[str, Any]:

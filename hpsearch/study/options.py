@@ -22,8 +22,8 @@ __all__ = [
     "resumed",
 ]
 
-ALGORITHMS = ("auto", "thorough", "fast", "tpe", "random", "anneal", "qmc", "grid")
-WARM = ALGORITHMS[:3]  # those that start from an earlier study
+OURS = ("auto", "thorough", "fast")
+ALGORITHMS = (*OURS, "tpe", "random", "anneal", "qmc", "grid")
 DEFAULT_TRIALS = 50
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
 PREPARING = 600.0  # seconds beyond its own limit that a trial may take until its data is ready
@@ -123,11 +123,8 @@ class Options:
             raise StudyError(
                 f"There is no algorithm {self.algo!r}. {nearest(self.algo, ALGORITHMS)}"
             )
-        if self.warm_start is not None and self.algo not in WARM:
-            raise StudyError(
-                f"{self.algo} cannot start from an earlier study; {', '.join(WARM)} can. Leave "
-                "--warm-start (warm_start) out, or give another algorithm."
-            )
+        if self.algo not in OURS:
+            _check_not_ours(self)
 
     @property
     def total(self) -> int | None:
@@ -188,6 +185,21 @@ def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
     new = [dict(point) for point in options.enqueue if dict(point) not in before]
     uri = options.tracking_uri or settings.get("tracking_uri")
     return dataclasses.replace(options, **kept, enqueue=[*before, *new], tracking_uri=uri)
+
+
+def _check_not_ours(options: Options) -> None:
+    """Refuse what only our own search heeds."""
+    ours = ", ".join(OURS)
+    if options.warm_start is not None:
+        raise StudyError(
+            f"{options.algo} cannot start from an earlier study; {ours} can. Leave --warm-start "
+            "(warm_start) out, or give another algorithm."
+        )
+    if options.repeats and "repeats" in options.given:
+        raise StudyError(
+            f"{options.algo} takes no heed of repeats; {ours} do. Leave --repeats out, or give "
+            "another algorithm."
+        )
 
 
 def _check_in_process(options: Options) -> None:

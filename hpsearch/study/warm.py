@@ -55,11 +55,12 @@ def warm_start(
             f"Study {name!r} searched nothing that this one does: it has {', '.join(gone[:NAMED])}; "
             f"here is {', '.join(new[:NAMED])}. Labels and values are compared. Give another study."
         )
-    text = f"Starting from {finished} finished trials of {name}: {len(known)} labels in common"
+    text = f"Starting from {_counted(finished, 'finished trial')} of {name}: "
+    text += f"{_counted(len(known), 'label')} in common"
     text += f"; new: {', '.join(new[:NAMED])}" if new else ""
     text += f"; not here: {', '.join(gone[:NAMED])}" if gone else ""
     if (metric, direction) != (problem.metric, problem.direction):
-        text += f"; it would {direction} {metric}"
+        text += f"; it is to {direction} {metric}, this one to {problem.direction} {problem.metric}"
     note(f"{text}.")
     kept = _kept(trials)
     return {"study": name, "trials": [[t.number, t.point, t.loss] for t in kept]}
@@ -88,6 +89,10 @@ def _kept(trials: Sequence[Observation]) -> list[Observation]:
     chosen = {trial.number for trial in best}
     rest = [trial for trial in trials if trial.number not in chosen][-(MOST - len(best)) :]
     return sorted([*best, *rest], key=lambda trial: trial.number)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _compared(

@@ -13,6 +13,7 @@ import numpy as np
 from ..space import Parameters
 from ..trial import Observation, Suggestion, finite
 from .coded import Coded
+from .columns import Codes
 from .searcher import THOROUGH, Pace, Searcher
 from .told import Told
 
@@ -44,7 +45,7 @@ class Auto:
         self._coded = Coded(parameters)
         self._searcher = Searcher(
             self._coded.columns,
-            lambda row: parameters.violated(self._coded.point(row)) if parameters.require else None,
+            self._violated if parameters.require else None,
             pace=pace,
             repeats=repeats,
             earlier=self._known(earlier) if earlier else None,
@@ -64,7 +65,7 @@ class Auto:
         Raises:
             SearchStopped: if 1,000 suggestions violate the constraints.
         """
-        self._learn(history)
+        self._learn(self._of_these(history))
         rows = [self._coded.row(trial.point) for trial in sorted(pending, key=_NUMBER)]
         running = np.array(rows).reshape(len(rows), len(self._coded.columns))
         found = self._searcher.suggest(self._told, running, number, seed)
@@ -73,6 +74,16 @@ class Auto:
             if found is None
             else Suggestion(self._coded.point(found.row), found.why(self._told))
         )
+
+    def _violated(self, row: Codes) -> str | None:
+        return self._parameters.violated(self._coded.point(row))
+
+    def _of_these(self, history: Sequence[Observation]) -> Sequence[Observation]:
+        """The trials of what is searched now: a study may go on with other fixed values."""
+        fixed = self._parameters.fixed
+        if not fixed:
+            return history
+        return [t for t in history if all(t.point.get(k, v) == v for k, v in fixed.items())]
 
     def _known(self, earlier: Sequence[Observation]) -> Told:
         """Trials of another study as rows on our columns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
 import math
@@ -17,12 +18,9 @@ from ..declare import Choice, Integer, Maybe, Normal, Uniform, Word
 from ..errors import PointError
 from ..space import Guard, Parameter, Parameters
 from ..trial import Point, Value
-from .columns import Atom, Codes, Column, Columns
+from .columns import MOST_RUNGS, UNASKED, Atom, Codes, Column, Columns
 
 __all__ = ["Coded"]
-
-MOST_RUNGS = 4096  # of a ladder that is written out; a longer one is as good as a continuum
-UNASKED = 1e-4  # the share of a normal prior beyond either end of what is suggested
 
 
 @final
@@ -31,7 +29,6 @@ class Coded:
 
     Attributes:
         columns: one for each free label, in the order of the table.
-        finite: whether there are finitely many different points.
     """
 
     def __init__(self, parameters: Parameters) -> None:
@@ -40,7 +37,6 @@ class Coded:
         self._number = {parameter.label: j for j, parameter in enumerate(free)}
         self._scales = [_scale(parameter.word) for parameter in free]
         self.columns = Columns([self._column(parameter) for parameter in free])
-        self.finite = all(parameter.word.size() is not None for parameter in free)
 
     def row(self, point: Mapping[str, Value]) -> Codes:
         """Return the codes of a point; NaN for labels that it lacks or whose value is not legal."""
@@ -132,14 +128,18 @@ class _Listed:
 
 @final
 class _Line:
-    """A continuum, or a ladder so long that it is as good as one."""
+    """A continuum, or a ladder too long to be written out."""
 
     edges: Codes | None = None
     ordered = True
 
     def __init__(self, word: Word) -> None:
         self._word = word
-        self.snap = _without_tails if isinstance(word, Normal) else None
+        self.snap: Callable[[Codes], Codes] | None = None
+        if isinstance(word, Normal):
+            self.snap = _without_tails
+        elif isinstance(word, Uniform | Integer) and word.step is not None:
+            self.snap = functools.partial(_on_ladder, word)
 
     def code(self, legal: Value) -> float:
         return share_below(self._word, float(legal))
@@ -166,6 +166,18 @@ def _scale(word: Word) -> _Scale:
                 rungs = [word.snap(low + k * word.step) for k in range(round(count) + 1)]
                 return _Listed(rungs, _shares(word, rungs, word.step), ordered=True)
     return _Line(word)
+
+
+def _on_ladder(word: Uniform | Integer, codes: Codes) -> Codes:
+    """The codes of the rungs nearest to codes: equal values have equal codes."""
+    assert word.step is not None
+    low, high = word.edges()
+    numbers = low * (high / low) ** codes if word.log else low + codes * (high - low)
+    rungs = np.clip(np.rint((numbers - word.low) / word.step), 0, word.rungs() - 1)
+    numbers = word.low + rungs * word.step
+    if word.log:
+        return np.log(numbers / low) / math.log(high / low)
+    return (numbers - low) / (high - low)
 
 
 def _without_tails(codes: Codes) -> Codes:

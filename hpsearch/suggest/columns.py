@@ -15,11 +15,13 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Atom", "Codes", "Column", "Columns", "Mask"]
+__all__ = ["MOST_RUNGS", "UNASKED", "Atom", "Codes", "Column", "Columns", "Mask"]
 
 Codes: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
+MOST_RUNGS = 4096  # of a ladder that is written out
+UNASKED = 1e-4  # the share of a normal prior beyond either end of what is suggested
 MOST_KNOWN = 100_000  # answers of conditions that are remembered
 
 

@@ -94,7 +94,7 @@ class _Search:
 
     def __init__(self, expression: Expression, repeats: bool) -> None:
         self._expression = expression
-        self._searcher = Searcher(expression.columns, lambda row: None, repeats=repeats)
+        self._searcher = Searcher(expression.columns, None, repeats=repeats)
         self._told = Told(expression.columns)
         self._ended: list[Ended] = []
 

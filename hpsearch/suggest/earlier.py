@@ -35,6 +35,7 @@ class Earlier:
         for i, key in zip(order.tolist(), columns.keys(told.rows[order]), strict=True):
             first.setdefault(key, i)
         self.best: Codes = told.rows[[*first.values()][:MOST_GOOD]]
+        self._unknown = np.isnan(told.rows).all(axis=0)
         self._process = None
         if len(good) >= LEAST_KNOWN and len(columns):
             surrogates = Surrogates(columns, warps=(half_gaussian,), growth=1.1, kept=1)
@@ -44,4 +45,5 @@ class Earlier:
         """What it would expect of rows (n, columns), in its own standard deviations (n, 1)."""
         if self._process is None:
             return np.zeros((len(rows), 1))
-        return self._process.predict(rows)[0][:, :1]
+        known = np.where(self._unknown, np.nan, rows)  # a new label is to change nothing
+        return self._process.predict(known)[0][:, :1]

@@ -34,7 +34,7 @@ NOISE = 1e-3  # centre of the prior on the noise; the variance of all losses is 
 NOISE_SPREAD = 2.0
 SIGNAL_SPREAD = 1.0
 MAIN_SPREAD = 1.5
-LEAST_NOISE = 1e-6
+LEAST_NOISE, MOST_NOISE = 1e-6, 1e9
 ITERATIONS = 25
 KNOTS = 7  # of a main effect
 MAIN_LENGTH = 0.5  # its length scale
@@ -202,14 +202,19 @@ def fitted(features: Features, rows: Codes, losses: Codes) -> Scales:
 
 
 def _root(kernel: Codes, noise: float) -> tuple[Codes, float]:
-    """The lower Cholesky root of a covariance with noise, and the noise: more where it is singular."""
-    while True:
+    """The lower Cholesky root of a covariance with noise, and the noise: more where it is singular.
+
+    Raises:
+        LinAlgError: if it is no covariance at all.
+    """
+    while noise < MOST_NOISE:
         noisy = kernel.copy(order="F")
         noisy[np.diag_indices(len(kernel))] += noise
         root, failed = lapack.dpotrf(noisy, lower=1, overwrite_a=1)
         if not failed:
             return root, noise
         noise *= 10.0
+    raise np.linalg.LinAlgError("not a covariance")
 
 
 def _solved(root: Codes, right: Codes) -> Codes:

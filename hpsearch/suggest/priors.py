@@ -13,16 +13,14 @@ from hyperopt.pyll.base import MissingArgument
 from scipy.special import ndtr, ndtri
 
 from ..errors import SpaceError
-from .columns import Codes
+from .columns import MOST_RUNGS, UNASKED, Codes
 
 __all__ = ["Listed", "Raw", "Scale", "scale_of"]
 
 Raw: TypeAlias = int | float
 
-MOST_RUNGS = 4096  # of a ladder that is written out
 MOST_NAMES = 64  # numbers of a `randint` taken as names, which hyperopt says they are
 FAR = 1e-9  # the share of a prior beyond either end of a ladder; of a normal one, beyond all codes
-UNASKED = 1e-4  # the share of a normal prior beyond either end of what is suggested
 LARGEST_LOG = 709.0  # whose exponential is a float
 TINY = math.exp(-LARGEST_LOG)
 ARGUMENTS = ("low", "high", "mu", "sigma", "q", "p")

@@ -9,6 +9,7 @@ the loss that the process expects of them (a kriging believer: Ginsbourger, Le R
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -23,6 +24,7 @@ from scipy.stats import qmc
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
+from ..errors import SearchStopped
 from ..trial import Why
 from . import moves
 from .columns import Codes, Columns
@@ -44,10 +46,11 @@ SETTLED = 40  # trials from which on the others look for more than a little as w
 WORTHWHILE = 0.03  # how much more, in the same unit
 WORTH_A_FAILURE = -7.0  # the logarithm of one below which what rather fails comes last
 HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
-RANKED = 200  # candidates that are looked at in the order of their rank
-TRIES = 1200  # draws from the prior after them
+TRIES, AT_ONCE = 1200, 200  # draws from the prior after all candidates
 FEW = 32  # untried candidates below which a finite space is walked
 WALKED = 512  # rows that the walk adds
+MOST_WALKED = 100_000  # rows of a finite space that are asked for constraints
+MOST_BELIEVED = 200  # running trials that count, the latest
 
 
 @final
@@ -108,7 +111,8 @@ class Searcher:
 
     Args:
         columns: what is searched.
-        violated: names the constraint that a row violates, None for a legal one.
+        violated: names the constraint that a row violates, None for a legal one; None if there are
+            no constraints.
         pace: how much is computed for each suggestion.
         repeats: whether a row that was tried may be suggested again.
         earlier: trials of an earlier study, to start from.
@@ -117,7 +121,7 @@ class Searcher:
     def __init__(
         self,
         columns: Columns,
-        violated: Callable[[Codes], str | None],
+        violated: Callable[[Codes], str | None] | None,
         *,
         pace: Pace = THOROUGH,
         repeats: bool = False,
@@ -125,7 +129,7 @@ class Searcher:
     ) -> None:
         self._columns, self._violated, self._repeats = columns, violated, repeats
         self._pace = pace
-        with _threads().limit(limits=1, user_api="blas"):
+        with _alone():
             self._earlier = None if earlier is None else Earlier(columns, earlier)
         self._surrogates = Surrogates(
             columns, warps=pace.warps, growth=pace.growth, kept=pace.kept, guess=self._earlier
@@ -147,7 +151,7 @@ class Searcher:
         Raises:
             SearchStopped: if 1,000 rows in a row violate the constraints.
         """
-        with _threads().limit(limits=1, user_api="blas"):
+        with _alone():
             return self._suggest(told, pending, number, seed, seed if start is None else start)
 
     def _suggest(
@@ -157,20 +161,38 @@ class Searcher:
         begun = len(told) + len(pending)
         if not len(self._columns) or begun < START or told.known < LEAST_KNOWN:
             return self._first(told, pending, self._started(begun, start, random))
-        return self._first(told, pending, self._modelled(told, pending, number, random))
+        try:
+            return self._first(told, pending, self._modelled(told, pending, number, random))
+        except np.linalg.LinAlgError:  # of losses and rows that nobody has thought of
+            return self._first(told, pending, self._drawn(random))
 
     def _first(self, told: Told, pending: Codes, found: Iterable[Found]) -> Found | None:
         """The first row that is legal and was not tried."""
         seen = set() if self._repeats else set(self._columns.keys(pending))
 
-        def untried() -> Iterator[Found]:
+        def untried(found: Iterable[Found]) -> Iterator[Found]:
             for each in found:
                 (key,) = self._columns.keys(each.row[None])
                 if key not in seen and (self._repeats or not told.tried(key)):
                     seen.add(key)
                     yield each
 
-        return first_legal(lambda each: self._violated(each.row), untried())
+        try:
+            return first_legal(lambda each: self._violation(each.row), untried(found))
+        except SearchStopped:
+            if not self._columns.finite:
+                raise
+            every = itertools.islice(self._columns.every(), MOST_WALKED + 1)
+            rows = (Found(row, "prior") for row in every)
+            for walked, each in enumerate(untried(rows)):
+                if walked == MOST_WALKED:
+                    raise
+                if self._violation(each.row) is None:
+                    return each
+            return None
+
+    def _violation(self, row: Codes) -> str | None:
+        return None if self._violated is None else self._violated(row)
 
     def _started(self, begun: int, seed: int, random: np.random.Generator) -> Iterator[Found]:
         """The centre, then the points of a sequence that covers the space evenly.
@@ -197,8 +219,8 @@ class Searcher:
 
     def _drawn(self, random: np.random.Generator) -> Iterator[Found]:
         """Draws from the prior; then, where that is possible, every row there is."""
-        for _ in range(0, TRIES, RANKED):
-            for row in moves.prior(self._columns, RANKED, random):
+        for _ in range(0, TRIES, AT_ONCE):
+            for row in moves.prior(self._columns, AT_ONCE, random):
                 yield Found(row, "prior")
         if self._columns.finite:
             for row in self._columns.every():
@@ -211,7 +233,7 @@ class Searcher:
         columns, pace = self._columns, self._pace
         model = self._surrogates.of(told, len(pending), number)
         if len(pending):
-            model = model.believing(pending)
+            model = model.believing(pending[-MOST_BELIEVED:])
         aim = model.best - _margin(len(told), number)
         rows, sources = self._candidates(told, pending, model, random)
         means, spreads = model.process.predict(rows)
@@ -221,9 +243,12 @@ class Searcher:
             scores = model.scores(means, spreads, aim)
         if safe := bool(scores.max() < WORTH_A_FAILURE):
             scores = model.scores(means, spreads, aim, safe=True)
+        legal: dict[int, bool] = {}
         for round_ in range(pace.rounds):
-            starts = np.argsort(-scores, kind="stable")[: pace.starts]
-            starts = np.repeat(starts, pace.neighbours)
+            leading = itertools.islice(self._leading(rows, scores, legal), pace.starts)
+            starts = np.repeat(np.fromiter(leading, dtype=np.intp), pace.neighbours)
+            if not len(starts):
+                break
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             near_means, near_spreads = model.process.predict(near)
             near_scores = model.scores(near_means, near_spreads, aim, safe=safe)
@@ -231,13 +256,27 @@ class Searcher:
             spreads = np.concatenate([spreads, near_spreads])
             scores = np.concatenate([scores, near_scores])
         sources += ["local"] * (len(rows) - len(sources))
-        for i in np.argsort(-scores, kind="stable")[:RANKED]:
+        for i in self._leading(rows, scores, legal):
             yield Found(rows[i], sources[i], *model.expected(float(means[i, 0]), float(spreads[i])))
         for each in self._drawn(random):
             means, spreads = model.process.predict(each.row[None])
             yield Found(
                 each.row, each.source, *model.expected(float(means[0, 0]), float(spreads[0]))
             )
+
+    def _leading(self, rows: Codes, scores: Codes, legal: dict[int, bool]) -> Iterator[int]:
+        """The numbers of rows, the best first; where there are constraints, of the legal ones.
+
+        Nothing is learnt of illegal points, so that what seems best may lie among them for ever.
+
+        Args:
+            legal: what is known of rows by number, added to.
+        """
+        for i in np.argsort(-scores, kind="stable").tolist():
+            if self._violated is not None and i not in legal:
+                legal[i] = self._violated(rows[i]) is None
+            if legal.get(i, True):
+                yield i
 
     def _candidates(
         self, told: Told, pending: Codes, model: Surrogate, random: np.random.Generator
@@ -278,6 +317,13 @@ def _margin(known: int, number: int) -> float:
     if number % CURIOUS == CURIOUS - 1:
         return CURIOSITY
     return WORTHWHILE if known >= SETTLED else 0.0
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Numerics as they are, whatever the caller has set up: one thread, and no floating-point errors."""
+    with np.errstate(all="ignore"), _threads().limit(limits=1, user_api="blas"):
+        yield
 
 
 @functools.cache

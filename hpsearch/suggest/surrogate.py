@@ -39,8 +39,8 @@ class Surrogate:
     Attributes:
         process: of the warped losses, and of failures.
         warped: what its values mean.
-        failing: the share of trials that failed.
-        start: how many trials the warp was made for.
+        failing: the share of trials that failed, of those that it was made for.
+        failed: whether any has failed.
         count: how many trials it knows of.
         least: the numbers of those that did best, ascending by loss.
     """
@@ -48,7 +48,7 @@ class Surrogate:
     process: Posterior
     warped: Warped
     failing: float
-    start: int
+    failed: bool
     count: int
     least: NDArray[np.intp]
 
@@ -57,16 +57,22 @@ class Surrogate:
         """The least mean of the losses at a known row."""
         return float(self.process.means[:, 0].min())
 
-    def extended(self, told: Told) -> Surrogate:
-        """With the trials that ended since."""
-        losses = told.losses[self.count :]
+    def extended(self, told: Told, count: int) -> Surrogate:
+        """With the trials that ended since, up to so many in all."""
+        losses = told.losses[self.count : count]
         failed = ~np.isfinite(losses)
         values = self.warped.later(np.where(failed, np.inf, losses))
         values = np.stack([values, failed - self.failing], axis=1)
-        process = self.process.extended(told.rows[self.count :], values)
-        least = np.concatenate([self.least, np.arange(self.count, len(told))])
+        process = self.process.extended(told.rows[self.count : count], values)
+        least = np.concatenate([self.least, np.arange(self.count, count)])
         ranked = np.argsort(np.nan_to_num(told.losses[least], nan=np.inf), kind="stable")
-        return replace(self, process=process, count=len(told), least=least[ranked[:MOST_GOOD]])
+        return replace(
+            self,
+            process=process,
+            count=count,
+            failed=self.failed or bool(failed.any()),
+            least=least[ranked[:MOST_GOOD]],
+        )
 
     def believing(self, pending: Codes) -> Surrogate:
         """With trials that run, as if they ended as expected."""
@@ -83,7 +89,7 @@ class Surrogate:
         Computer Models*, 1998: improvement times the probability that there is a value at all.
         """
         found = log_improvement(means[:, 0], spreads, aim)
-        if not self.failing:
+        if not self.failed:
             return found
         hope = 1.0 - self.failing - means[:, 1]
         found += np.log(np.clip(hope, LEAST_HOPE, 1.0))
@@ -119,66 +125,74 @@ class Surrogates:
         self._features = Features(columns, guess)
         self._warps, self._growth, self._kept = warps, growth, kept
         self._scales: dict[tuple[int, int], Scales] = {}
-        self._models: dict[int, Surrogate] = {}
+        self._models: dict[int, tuple[Surrogate, tuple[int, int]]] = {}
         self._orders: dict[int, list[int]] = {}
 
     def of(self, told: Told, running: int, turn: int) -> Surrogate:
         """What is known of all ended trials, by the warp whose turn it is.
 
+        What is kept changes nothing: the same is found by who begins with all trials.
+
         Args:
             running: how many trials run.
         """
-        start = len(told) - len(told) % self._kept
         which = self._ordered(told, running)[turn % min(len(self._warps), TAKING_TURNS)]
-        model = self._models.get(which)
-        if model is None or model.start != start or model.count > len(told):
-            model = self._begun(told, start, running, which)
-        if model.count < len(told):
-            model = model.extended(told)
-        self._models[which] = model
+        start = len(told) - len(told) % self._kept
+        if np.isfinite(told.losses[:start]).sum() < LEAST_KNOWN:
+            start = len(told)
+        fitted_to = self._fitted_to(told, start, running)
+        model, made = self._models.get(which, (None, None))
+        if model is None or made != (start, fitted_to) or model.count > len(told):
+            model = self._begun(told, start, fitted_to, which)
+        while model.count < len(told):  # one by one: several at once differ in the last digits
+            model = model.extended(told, model.count + 1)
+        self._models[which] = (model, (start, fitted_to))
         return model
 
     def forget(self, count: int) -> None:
         """Drop what is remembered of more than the first `count` trials: they have changed."""
         self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
-        self._models = {key: m for key, m in self._models.items() if m.count <= count}
+        self._models = {key: item for key, item in self._models.items() if item[0].count <= count}
         self._orders = {key: order for key, order in self._orders.items() if key <= count}
 
-    def _begun(self, told: Told, start: int, running: int, which: int) -> Surrogate:
+    def _begun(self, told: Told, start: int, fitted_to: int, which: int) -> Surrogate:
         """One of the first trials."""
-        start = start if np.isfinite(told.losses[:start]).sum() >= LEAST_KNOWN else len(told)
-        losses, failed = _with_failures(told.losses[:start])
-        scales = self._fitted(told.rows, losses, self._fitted_to(start, running), which)
+        losses, failed = _first(told, start)
+        scales = self._fitted(told, fitted_to, which)
         warped = self._warps[which](losses)
         failing = float(failed.mean())
         picked = _picked(losses, BEST, LATEST, SPREAD)
         values = np.stack([warped.values, failed - failing], axis=1)[picked]
         process = Posterior(self._features, scales, told.rows[picked], values)
-        return Surrogate(process, warped, failing, start, start, _least(losses, MOST_GOOD))
+        least = _least(losses, MOST_GOOD)
+        return Surrogate(process, warped, failing, bool(failed.any()), start, least)
 
-    def _fitted_to(self, count: int, running: int) -> int:
-        """How many of the first trials the scales are of: those when it last had grown by a share.
+    def _fitted_to(self, told: Told, start: int, running: int) -> int:
+        """How many of the first `start` the scales are of: those when it last had grown by a share.
 
         Trials that run end out of order: so the newest are left out, not to fit anew for each.
         """
-        count = max(count - 2 * running, min(count, ALWAYS_FITTED))
-        if count <= ALWAYS_FITTED:
-            return count
-        growth = math.log(self._growth)
-        times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
-        return min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
+        count = max(start - 2 * running, min(start, ALWAYS_FITTED))
+        if count > ALWAYS_FITTED:
+            growth = math.log(self._growth)
+            times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
+            count = min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
+        known = np.flatnonzero(np.isfinite(told.losses[:start]))[:LEAST_KNOWN]
+        return max(count, int(known[-1]) + 1)  # few losses among many failures
 
-    def _fitted(self, rows: Codes, losses: Codes, count: int, which: int) -> Scales:
+    def _fitted(self, told: Told, count: int, which: int) -> Scales:
+        """The scales of the first trials."""
         if (which, count) not in self._scales:
-            picked, values = self._sample(losses[:count], which)
-            self._scales[which, count] = fitted(self._features, rows[picked], values)
+            picked, values, _ = self._sample(told, count, which)
+            self._scales[which, count] = fitted(self._features, told.rows[picked], values)
         return self._scales[which, count]
 
-    def _sample(self, losses: Codes, which: int) -> tuple[NDArray[np.intp], Codes]:
-        """The trials that scales are fitted to, and their values."""
+    def _sample(self, told: Told, count: int, which: int) -> tuple[NDArray[np.intp], Codes, Codes]:
+        """Of the first trials those that scales are fitted to: numbers, values, losses."""
+        losses, _ = _first(told, count)
         share = MOST_FITTED / (BEST + LATEST + SPREAD)
         picked = _picked(losses, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
-        return picked, self._warps[which](losses).values[picked]
+        return picked, self._warps[which](losses).values[picked], losses[picked]
 
     def _ordered(self, told: Told, running: int) -> list[int]:
         """The warps, first those whose process predicts left out losses best.
@@ -187,27 +201,30 @@ class Surrogates:
         (Kendall, *A New Measure of Rank Correlation*, 1938).
         """
         numbers = range(len(self._warps))
-        if len(self._warps) <= TAKING_TURNS or len(told) < LEAST_COMPARED:
+        count = self._fitted_to(told, len(told), running)
+        if len(self._warps) <= TAKING_TURNS or count < LEAST_COMPARED:
             return [*numbers]
-        count = self._fitted_to(len(told), running)
         if count not in self._orders:
-            losses, _ = _with_failures(told.losses)
-            merits = [self._merit(told.rows, losses, count, which) for which in numbers]
+            merits = [self._merit(told, count, which) for which in numbers]
             self._orders[count] = sorted(numbers, key=lambda which: -merits[which])
         return self._orders[count]
 
-    def _merit(self, rows: Codes, losses: Codes, count: int, which: int) -> float:
+    def _merit(self, told: Told, count: int, which: int) -> float:
         """The rank correlation of losses and what is predicted of them, in [-1, 1]."""
-        scales = self._fitted(rows, losses, count, which)
-        picked, values = self._sample(losses[:count], which)
-        left_out = Posterior(self._features, scales, rows[picked], values[:, None]).left_out[:, 0]
-        better = np.minimum(losses[picked], np.median(losses[picked]))
-        found = float(kendalltau(left_out, better).statistic)
+        scales = self._fitted(told, count, which)
+        picked, values, losses = self._sample(told, count, which)
+        process = Posterior(self._features, scales, told.rows[picked], values[:, None])
+        better = np.minimum(losses, np.median(losses))
+        found = float(kendalltau(process.left_out[:, 0], better).statistic)
         return (found if math.isfinite(found) else 0.0) + (FAVOUR if which < TAKING_TURNS else 0.0)
 
 
-def _with_failures(losses: Codes) -> tuple[Codes, Mask]:
-    """Losses with the worst in place of failures, and which those are."""
+def _first(told: Told, count: int) -> tuple[Codes, Mask]:
+    """The losses of the first trials with their worst in place of failures, and which those are.
+
+    Not the worst of all: what is known of the first trials must not depend on what came after.
+    """
+    losses = told.losses[:count]
     failed = ~np.isfinite(losses)
     return np.where(failed, losses[~failed].max(), losses), failed
 

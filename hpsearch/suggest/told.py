@@ -31,8 +31,11 @@ class Told:
         self.known = 0
         self._keys: dict[bytes, int] = {}
         self._rows = np.empty((16, len(columns)))
-        self._flat = np.empty((16, len(columns)), dtype=np.float32)
         self._losses = np.empty(16)
+        # For distances: codes, which of them there are, and how many.
+        self._flat = np.empty((16, len(columns)), dtype=np.float32)
+        self._there = np.empty((16, len(columns)), dtype=np.float32)
+        self._active = np.empty(16, dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -51,11 +54,13 @@ class Told:
         """Append one trial."""
         count = len(self)
         if count == len(self._losses):
-            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
-            self._flat = np.concatenate([self._flat, np.empty_like(self._flat)])
-            self._losses = np.concatenate([self._losses, np.empty_like(self._losses)])
+            for name in ("_rows", "_losses", "_flat", "_there", "_active"):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate([array, np.empty_like(array)]))
         self._rows[count], self._losses[count] = row, loss
         self._flat[count] = np.nan_to_num(row, nan=FAR)
+        self._there[count] = ~np.isnan(row)
+        self._active[count] = self._there[count].sum()
         self.numbers.append(number)
         self.known += math.isfinite(loss)
         key = self._key(count)
@@ -84,11 +89,14 @@ class Told:
         if not len(self):
             return None
         flat = np.nan_to_num(row, nan=FAR).astype(np.float32)
-        apart: NDArray[np.float32] = np.abs(self._flat[: len(self)] - flat)
+        there = (~np.isnan(row)).astype(np.float32)
+        others = self._flat[: len(self)]
+        apart: NDArray[np.float32] = np.abs(others - flat)
         total = np.minimum(apart, 1.0, out=apart).sum(axis=1)
-        found = int(total.argmin())
-        either = int((~np.isnan(row) | ~np.isnan(self._rows[found])).sum())
-        return self.numbers[found], float(total[found]) / max(either, 1)
+        either = self._active[: len(self)] + there.sum() - self._there[: len(self)] @ there
+        mean = total / np.maximum(either, 1.0)
+        found = int(mean.argmin())
+        return self.numbers[found], float(mean[found])
 
     def _key(self, i: int) -> bytes:
         return self.columns.keys(self._rows[i : i + 1])[0]

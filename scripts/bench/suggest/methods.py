@@ -94,6 +94,7 @@ class Optuna:
     def __init__(self, options: dict[str, Any], parameters: Parameters, seed: int) -> None:
         import optuna
 
+        self.options = options
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # multivariate and group are marked experimental

@@ -50,12 +50,14 @@ class Regrets:
 
     Attributes:
         budgets: numbers of trials that all runs have.
+        seeds: those that all problems and methods have.
     """
 
     def __init__(self, runs: Runs) -> None:
         self.runs = runs
         shortest = min(max(map(len, found.values())) for found in runs.values())
         self.budgets = [budget for budget in BUDGETS if budget <= shortest]
+        self.seeds = set.intersection(*(set(found) for found in runs.values()))
         self.references = json.loads(REFERENCES.read_text())
 
     def of(self, problem: str, method: str, budget: int, *, at: int | None = None) -> Any:
@@ -64,7 +66,8 @@ class Regrets:
         scale = reference["random"][str(budget)] - reference["best"]
         found = [
             best[min(at or budget, len(best)) - 1] - reference["best"]
-            for _, best in sorted(self.runs[problem, method].items())
+            for seed, best in sorted(self.runs[problem, method].items())
+            if seed in self.seeds
         ]
         return np.log(np.maximum(np.array(found) / scale, FLOOR))
 
@@ -87,9 +90,7 @@ def ratio(regrets: Regrets, problems: list[str], rival: str, budget: int) -> dic
     won, lost = sum(bool(m < 0) for m in medians), sum(bool(m > 0) for m in medians)
     pairs = []
     for p in problems:
-        ours, theirs = regrets.of(p, OURS, budget), regrets.of(p, rival, budget)
-        count = min(len(ours), len(theirs))
-        pairs.append(ours[:count] - theirs[:count])
+        pairs.append(regrets.of(p, OURS, budget) - regrets.of(p, rival, budget))
     differences = np.concatenate(pairs)
     return {
         "ratio": float(np.exp(logs.mean())),
@@ -126,9 +127,8 @@ def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[s
     groups = {family: [n for n in names if NAMED[n].family == family] for family in FAMILIES}
     groups = {family: found for family, found in groups.items() if found}
     groups = groups | {"all": names} if len(groups) > 1 else groups
-    seeds = {m: min(len(regrets.runs[n, m]) for n in names) for m in methods}
     lines = [
-        f"{len(names)} problems; seeds: " + ", ".join(f"{m} {seeds[m]}" for m in methods),
+        f"{len(names)} problems, {len(regrets.seeds)} seeds",
         "",
         "| regret | " + " | ".join(f"{f} {b}" for f in groups for b in budgets) + " | CPU ms |",
         "|---" * (len(groups) * len(budgets) + 2) + "|",
@@ -192,10 +192,9 @@ def parallel(regrets: Regrets, runs: Runs, names: list[str]) -> tuple[str, dict[
     methods = [m for m in (OURS, *RIVALS) if all((name, m) in runs for name in names)]
     found = {m: float(np.exp(side.mean(names, m, 100))) for m in methods}
     alone = {m: float(np.exp(regrets.mean(names, m, 100))) for m in methods}
-    seeds = min(len(runs[name, m]) for name in names for m in methods)
     lines = [
         "",
-        f"| regret after 100 ended trials, {seeds} seeds | 16 workers | one by one | ratio |",
+        f"| regret after 100 ended trials, {len(side.seeds)} seeds | 16 workers | one by one | ratio |",
         "|---|---|---|---|",
         *(
             f"| {m} | {found[m]:.3f} | {alone[m]:.3f} | {found[m] / alone[m]:.2f} |"

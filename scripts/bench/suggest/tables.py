@@ -256,7 +256,7 @@ TABLES: dict[
 
 
 def measured(name: str, point: Point) -> float:
-    """The mean log loss or error over three folds, for real. What cannot be trained is as bad as can be."""
+    """The error rate over three folds, for real. What cannot be trained is as bad as can be."""
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     data, _, model = TABLES[name]
