@@ -276,12 +276,12 @@ def test_a_point_completed_says_filled_and_keeps_what_is_known_of_it(monkeypatch
     given = {"act": "selu", "net": "wide"}
     assert fill("auto", mixed(), given, [], [], 0, 0).why == Why("filled")
 
-    def knowing(parameters, steps, repeats):
+    def knowing(parameters, steps):
         drawn = make("random", parameters)
         known = Why("local", 0.5, 0.1, 0.01, 3, 0.2)
         return lambda *asked: Suggestion(drawn(*asked).point, known)
 
-    monkeypatch.setitem(algorithms.ALGORITHMS, "knowing", knowing)
+    monkeypatch.setitem(algorithms.OTHERS, "knowing", knowing)
     found = fill("knowing", mixed(), given, [], [], 0, 0)
     assert found.why == Why("filled", 0.5, 0.1, 0.01, 3, 0.2)
 

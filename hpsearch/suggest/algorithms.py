@@ -51,10 +51,10 @@ def make(
     Raises:
         SpaceError: for an unknown name, or a space that the algorithm cannot search.
     """
-    if name not in NAMES:
-        raise SpaceError(f"There is no search algorithm {name!r}. {nearest(name, NAMES)}")
     if name in OURS:
         return Auto(parameters, pace=OURS[name], repeats=repeats, earlier=earlier)
+    if name not in OTHERS:
+        raise SpaceError(f"There is no search algorithm {name!r}. {nearest(name, NAMES)}")
     return OTHERS[name](parameters, grid_steps)
 
 

@@ -6,7 +6,8 @@ Three families, each split into problems for tuning (`dev`) and problems only fo
 - `black-box`: COCO's bbob and bbob-mixint (Hansen et al., *COCO: a platform for comparing
   continuous optimizers in a black-box setting*, 2021), whose optima are known.
 - `conditional`: synthetic spaces whose parameters depend on choices, in several structures.
-- `real`: scikit-learn models; from tables of real runs (see tables.py), or trained on the spot.
+- `real`: scikit-learn models; smooth stand-ins fitted to tables of real runs (see tables.py), or
+  trained on the spot.
 
 And, by themselves, `keras`: networks of which every point was trained (see trained.py).
 """
