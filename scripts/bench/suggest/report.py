@@ -12,9 +12,12 @@ median is better; Wilcoxon's test compares runs of one problem and seed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import platform
 import sys
 from collections import defaultdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,15 @@ def ranks(
     return dict(zip(methods, found.round(2).tolist(), strict=True))
 
 
+def _versions() -> str:
+    names = ("hpsearch", "hyperopt", "optuna", "numpy", "scipy", "scikit-learn", "coco-experiment")
+    found = []
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return f"python {platform.python_version()}, {', '.join(found)}"
+
+
 def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[str, float]) -> Any:
     """Markdown, and the same as data."""
     budgets, longest = regrets.budgets, regrets.budgets[-1]
@@ -128,7 +140,8 @@ def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[s
     groups = {family: found for family, found in groups.items() if found}
     groups = groups | {"all": names} if len(groups) > 1 else groups
     lines = [
-        f"{len(names)} problems, {len(regrets.seeds)} seeds",
+        f"{len(names)} problems, seeds {min(regrets.seeds)} to {max(regrets.seeds)}; {_versions()}; "
+        f"`{' '.join(['python', 'scripts/bench/suggest/report.py', *sys.argv[1:]])}` of the runs of run.py.",
         "",
         "| regret | " + " | ".join(f"{f} {b}" for f in groups for b in budgets) + " | CPU ms |",
         "|---" * (len(groups) * len(budgets) + 2) + "|",
