@@ -292,7 +292,7 @@ def test_sixteen_trials_at_once_lie_apart(name):
         pending.append(Observation(number, found.point, None))
     places = np.array([[trial.point["x"] / 15, trial.point["y"] / 15] for trial in pending])
     apart = np.sqrt(((places[:, None] - places) ** 2).sum(-1)) + 9 * np.eye(16)
-    assert apart.min() > 1e-4
+    assert apart.min() > 0.005
     assert np.median(apart.min(axis=1)) > 0.003
 
 
@@ -380,10 +380,10 @@ def test_a_first_failure_counts_where_the_process_is_only_extended():
     for number, row in enumerate(random.random((36, 2)) * [0.5, 1.0]):
         told.add(number, row, float(row.sum()))
     corner = np.array([[0.95, 0.5]])
-    before = surrogates.of(told, 0, 0)
+    before = surrogates.of(told, 0)
     for number in range(36, 41):
         told.add(number, np.array([0.9 + 0.02 * (number - 36), 0.5]), math.nan)
-    after = surrogates.of(told, 0, 0)
+    after = surrogates.of(told, 0)
     assert not before.failed and after.failed
     means, spreads = after.process.predict(corner)
     hope = after.scores(means, spreads, after.best) - log_improvement(
@@ -551,7 +551,7 @@ def test_the_warp_that_predicts_best_comes_first(power, first):
     for number, row in enumerate(random.random((60, 3))):
         told.add(number, row, float(((row - 0.4) ** 2).sum() ** power))
     surrogates = Surrogates(coded.columns, warps=WARPS, growth=1.1, kept=1)
-    one, other = (surrogates.of(told, 0, turn).warped.values for turn in (0, 1))
+    one, other = (surrogates.of(told, turn).warped.values for turn in (0, 1))
     numbers = {
         i for i, warp in enumerate(WARPS) for v in (one,) if (warp(told.losses).values == v).all()
     }
@@ -602,3 +602,19 @@ def test_the_tails_of_a_normal_prior_are_not_suggested_but_understood(word):
     algorithm = make("auto", table({"x": word}))
     history = [Observation(n, {"x": beyond}, 0.0) for n in range(3)]
     assert algorithm(history, [], 3, 0) is not None
+
+
+def test_rows_beside_others_are_those_by_brute_force():
+    columns = Coded(tree()).columns
+    rows, others = drawn_rows(Coded(tree()), 60), drawn_rows(Coded(tree()), 4, seed=5)
+    rows[:4] = others
+    found = columns.beside(rows, others, 0.2)
+
+    def apart(a: np.ndarray, b: np.ndarray) -> float:
+        pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (np.isnan(x) and np.isnan(y))]
+        return float(
+            np.mean([1.0 if np.isnan(x) or np.isnan(y) else min(abs(x - y), 1.0) for x, y in pairs])
+        )
+
+    assert found.tolist() == [any(apart(row, other) <= 0.2 for other in others) for row in rows]
+    assert found[:4].all() and 4 < found.sum() < 60

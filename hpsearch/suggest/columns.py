@@ -158,6 +158,19 @@ class Columns(Sequence[Column]):
         rounded = np.ascontiguousarray(np.where(np.isnan(rows), -1.0, rows.round(12)) + 0.0)
         return [row.tobytes() for row in rounded]
 
+    def beside(self, rows: Codes, others: Codes, most: float) -> Mask:
+        """Which rows (n, columns) are at most so far from any other: the mean over active columns.
+
+        Of two ordered values the distance is the share of the prior between them, else 0 or 1.
+        """
+        found = np.zeros(len(rows), dtype=bool)
+        there = ~np.isnan(rows)
+        for other in others:
+            apart = np.nan_to_num(np.minimum(np.abs(rows - other), 1.0), nan=1.0)
+            either = there | ~np.isnan(other)
+            found |= (apart * either).sum(axis=1) <= most * either.sum(axis=1)
+        return found
+
     def every(self) -> Iterator[Codes]:
         """Every row of a finite space, once each; the last columns change first."""
         row = np.full((1, len(self)), np.nan)

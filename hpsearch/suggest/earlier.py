@@ -39,7 +39,7 @@ class Earlier:
         self._process = None
         if len(good) >= LEAST_KNOWN and len(columns):
             surrogates = Surrogates(columns, warps=(half_gaussian,), growth=1.1, kept=1)
-            self._process = surrogates.of(told, 0, 0).process
+            self._process = surrogates.of(told, 0).process
 
     def __call__(self, rows: Codes) -> Codes:
         """What it would expect of rows (n, columns), in its own standard deviations (n, 1)."""

@@ -50,6 +50,8 @@ TRIES, AT_ONCE = 1200, 200  # draws from the prior after all candidates
 FEW = 32  # untried candidates below which a finite space is walked
 WALKED = 512  # rows that the walk adds
 MOST_WALKED = 100_000  # rows of a finite space that are asked for constraints
+BESIDE = 0.01  # how near a running trial a point comes after all others, as a share of the space
+LAST = 1e6  # what logarithms of improvements are lowered by for that
 MOST_BELIEVED = 200  # running trials that count, the latest
 
 
@@ -231,7 +233,7 @@ class Searcher:
     ) -> Iterator[Found]:
         """Candidates in the order of their expected improvement."""
         columns, pace = self._columns, self._pace
-        model = self._surrogates.of(told, len(pending), number)
+        model = self._surrogates.of(told, number)
         if len(pending):
             model = model.believing(pending[-MOST_BELIEVED:])
         aim = model.best - _margin(len(told), number)
@@ -243,6 +245,7 @@ class Searcher:
             scores = model.scores(means, spreads, aim)
         if safe := bool(scores.max() < WORTH_A_FAILURE):
             scores = model.scores(means, spreads, aim, safe=True)
+        scores = scores - LAST * columns.beside(rows, pending, BESIDE)
         legal: dict[int, bool] = {}
         for round_ in range(pace.rounds):
             leading = itertools.islice(self._leading(rows, scores, legal), pace.starts)
@@ -252,6 +255,7 @@ class Searcher:
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             near_means, near_spreads = model.process.predict(near)
             near_scores = model.scores(near_means, near_spreads, aim, safe=safe)
+            near_scores -= LAST * columns.beside(near, pending, BESIDE)
             rows, means = np.concatenate([rows, near]), np.concatenate([means, near_means])
             spreads = np.concatenate([spreads, near_spreads])
             scores = np.concatenate([scores, near_scores])

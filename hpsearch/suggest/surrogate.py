@@ -125,28 +125,24 @@ class Surrogates:
         self._features = Features(columns, guess)
         self._warps, self._growth, self._kept = warps, growth, kept
         self._scales: dict[tuple[int, int], Scales] = {}
-        self._models: dict[int, tuple[Surrogate, tuple[int, int]]] = {}
+        self._models: dict[int, tuple[Surrogate, int]] = {}
         self._orders: dict[int, list[int]] = {}
 
-    def of(self, told: Told, running: int, turn: int) -> Surrogate:
+    def of(self, told: Told, turn: int) -> Surrogate:
         """What is known of all ended trials, by the warp whose turn it is.
 
         What is kept changes nothing: the same is found by who begins with all trials.
-
-        Args:
-            running: how many trials run.
         """
-        which = self._ordered(told, running)[turn % min(len(self._warps), TAKING_TURNS)]
+        which = self._ordered(told)[turn % min(len(self._warps), TAKING_TURNS)]
         start = len(told) - len(told) % self._kept
         if np.isfinite(told.losses[:start]).sum() < LEAST_KNOWN:
             start = len(told)
-        fitted_to = self._fitted_to(told, start, running)
-        model, made = self._models.get(which, (None, None))
-        if model is None or made != (start, fitted_to) or model.count > len(told):
-            model = self._begun(told, start, fitted_to, which)
+        model, began = self._models.get(which, (None, None))
+        if model is None or began != start or model.count > len(told):
+            model = self._begun(told, start, which)
         while model.count < len(told):  # one by one: several at once differ in the last digits
             model = model.extended(told, model.count + 1)
-        self._models[which] = (model, (start, fitted_to))
+        self._models[which] = (model, start)
         return model
 
     def forget(self, count: int) -> None:
@@ -155,10 +151,10 @@ class Surrogates:
         self._models = {key: item for key, item in self._models.items() if item[0].count <= count}
         self._orders = {key: order for key, order in self._orders.items() if key <= count}
 
-    def _begun(self, told: Told, start: int, fitted_to: int, which: int) -> Surrogate:
+    def _begun(self, told: Told, start: int, which: int) -> Surrogate:
         """One of the first trials."""
         losses, failed = _first(told, start)
-        scales = self._fitted(told, fitted_to, which)
+        scales = self._fitted(told, self._fitted_to(told, start), which)
         warped = self._warps[which](losses)
         failing = float(failed.mean())
         picked = _picked(losses, BEST, LATEST, SPREAD)
@@ -167,12 +163,9 @@ class Surrogates:
         least = _least(losses, MOST_GOOD)
         return Surrogate(process, warped, failing, bool(failed.any()), start, least)
 
-    def _fitted_to(self, told: Told, start: int, running: int) -> int:
-        """How many of the first `start` the scales are of: those when it last had grown by a share.
-
-        Trials that run end out of order: so the newest are left out, not to fit anew for each.
-        """
-        count = max(start - 2 * running, min(start, ALWAYS_FITTED))
+    def _fitted_to(self, told: Told, start: int) -> int:
+        """How many of the first `start` the scales are of: those when it last had grown by a share."""
+        count = start
         if count > ALWAYS_FITTED:
             growth = math.log(self._growth)
             times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
@@ -194,14 +187,14 @@ class Surrogates:
         picked = _picked(losses, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
         return picked, self._warps[which](losses).values[picked], losses[picked]
 
-    def _ordered(self, told: Told, running: int) -> list[int]:
+    def _ordered(self, told: Told) -> list[int]:
         """The warps, first those whose process predicts left out losses best.
 
         What counts is the order of the better half, of which values of any warp can be asked
         (Kendall, *A New Measure of Rank Correlation*, 1938).
         """
         numbers = range(len(self._warps))
-        count = self._fitted_to(told, len(told), running)
+        count = self._fitted_to(told, len(told))
         if len(self._warps) <= TAKING_TURNS or count < LEAST_COMPARED:
             return [*numbers]
         if count not in self._orders:
