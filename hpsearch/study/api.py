@@ -38,8 +38,9 @@ def search(
         progress: print a line per trial to standard error; or a watcher of one's own.
         **options: those of `hpsearch run` under the same names, see
             `hpsearch.study.options.Options`: max_trials, timeout, target, no_progress,
-            max_consecutive_failures, seed, algo, grid_steps, repeats, warm_start, fix, enqueue, baselines, study,
-            resume, keep_models, experiment, tracking_uri, folder, check, offline, from_mlflow, workers and
+            max_consecutive_failures, seed, algo, grid_steps, repeats, warm_start, fix, enqueue,
+            baselines, study, resume, keep_models, experiment, tracking_uri, folder, check, offline,
+            from_mlflow, workers and
             what they may use.
 
     Raises:

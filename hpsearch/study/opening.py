@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -201,13 +202,18 @@ def _ready(
     fixed = problem.parameters.with_fixed(options.fix)
     for point in options.enqueue:
         agreed(fixed, point)
-    steps, repeats, earlier = options.grid_steps, options.repeats, earlier_of(warm)
-    given: dict[str, Any] = {"grid_steps": steps, "repeats": repeats, "earlier": earlier}
-    algorithm = suggest.make(options.algo, fixed, **given)
+    make = functools.partial(
+        suggest.make,
+        parameters=fixed,
+        grid_steps=options.grid_steps,
+        repeats=options.repeats,
+        earlier=earlier_of(warm),
+    )
+    algorithm = make(options.algo)
     if options.algo == "auto":
         algorithm = Paced(
             algorithm,
-            suggest.make("fast", fixed, **given),
+            make("fast"),
             workers=1 if wanted.plan is None else wanted.plan.count,
             fast_from=settings.get("fast_from"),
         )

@@ -18,7 +18,18 @@ from ..declare import Choice, Integer, Maybe, Normal, Uniform, Word
 from ..errors import PointError
 from ..space import Guard, Parameter, Parameters
 from ..trial import Point, Value
-from .columns import MOST_RUNGS, UNASKED, Atom, Codes, Column, Columns
+from .columns import (
+    MOST_RUNGS,
+    UNASKED,
+    Atom,
+    Codes,
+    Coding,
+    Column,
+    Columns,
+    codes_of,
+    edges_of,
+    numbers_of,
+)
 
 __all__ = ["Coded"]
 
@@ -85,17 +96,8 @@ class Coded:
         return guard.holds(lambda word: known[self.parameters.label(word)])
 
 
-class _Scale(Protocol):
+class _Scale(Coding, Protocol):
     """The values of one word as codes and back."""
-
-    @property
-    def edges(self) -> Codes | None: ...
-
-    @property
-    def ordered(self) -> bool: ...
-
-    @property
-    def snap(self) -> Callable[[Codes], Codes] | None: ...
 
     def code(self, legal: Value) -> float: ...
 
@@ -111,19 +113,18 @@ class _Listed:
     def __init__(self, values: Sequence[Value], shares: Sequence[float], *, ordered: bool) -> None:
         self.values = list(values)
         self.ordered = ordered
-        self.edges = np.concatenate([[0.0], np.cumsum(shares)]) / math.fsum(shares)
+        self.edges = edges_of(shares)
         self._number = {json.dumps(value): number for number, value in enumerate(values)}
 
     def code(self, legal: Value) -> float:
         number = self._number.get(json.dumps(legal))
         if number is None:  # in the tail of a normal prior
             number = 0 if legal < self.values[0] else len(self.values) - 1
-        return float(self.edges[number : number + 2].mean()) if self.ordered else float(number)
+        return float(codes_of(self.edges, np.array(number), ordered=self.ordered))
 
     def value(self, code: float) -> Value:
-        if not self.ordered:
-            return copy.deepcopy(self.values[int(code)])  # a list option stays the word's own
-        return self.values[int(np.searchsorted(self.edges[1:-1], code, side="right"))]
+        number = int(numbers_of(self.edges, np.array(code), ordered=self.ordered))
+        return copy.deepcopy(self.values[number])  # a list option stays the word's own
 
 
 @final

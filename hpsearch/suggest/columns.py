@@ -10,12 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_RUNGS", "UNASKED", "Atom", "Codes", "Column", "Columns", "Mask"]
+__all__ = [
+    "MOST_RUNGS",
+    "UNASKED",
+    "Atom",
+    "Codes",
+    "Coding",
+    "Column",
+    "Columns",
+    "Mask",
+    "codes_of",
+    "edges_of",
+    "numbers_of",
+]
 
 Codes: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -84,23 +96,52 @@ class Column:
     def numbers(self, codes: Codes) -> NDArray[np.intp]:
         """The number of the option or rung of each code; 0 for NaN."""
         assert self.edges is not None
-        known = np.nan_to_num(codes, nan=0.0)
-        if not self.ordered:
-            return known.astype(np.intp)
-        return np.searchsorted(self.edges[1:-1], known, side="right")
+        return numbers_of(self.edges, np.nan_to_num(codes, nan=0.0), ordered=self.ordered)
 
     def codes(self, numbers: NDArray[np.intp]) -> Codes:
         """The code of each option or rung."""
         assert self.edges is not None
-        if not self.ordered:
-            return numbers.astype(np.float64)
-        return ((self.edges[:-1] + self.edges[1:]) / 2)[numbers]
+        return codes_of(self.edges, numbers, ordered=self.ordered)
 
     def at(self, shares: Codes) -> Codes:
         """The codes of the values below which these shares of the prior lie."""
         if self.edges is None:
             return shares if self.snap is None else self.snap(shares)
         return self.codes(np.searchsorted(self.edges[1:-1], shares, side="right"))
+
+
+class Coding(Protocol):
+    """What a column needs to know of the values that it stands for; see `Column`."""
+
+    @property
+    def edges(self) -> Codes | None: ...
+
+    @property
+    def ordered(self) -> bool: ...
+
+    @property
+    def snap(self) -> Callable[[Codes], Codes] | None: ...
+
+
+def edges_of(shares: Sequence[float]) -> Codes:
+    """The share of the prior below each option or rung, and 1."""
+    found: Codes = np.concatenate([[0.0], np.cumsum(shares) / math.fsum(shares)])
+    return found
+
+
+def numbers_of(edges: Codes, codes: Codes, *, ordered: bool) -> NDArray[np.intp]:
+    """The number of the option or rung of each code."""
+    if not ordered:
+        return codes.astype(np.intp)
+    return np.searchsorted(edges[1:-1], codes, side="right")
+
+
+def codes_of(edges: Codes, numbers: NDArray[np.intp], *, ordered: bool) -> Codes:
+    """The code of each option or rung: the middle of its share."""
+    if not ordered:
+        return numbers.astype(np.float64)
+    found: Codes = (edges[numbers] + edges[numbers + 1]) / 2
+    return found
 
 
 @final

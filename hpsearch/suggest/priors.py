@@ -13,7 +13,7 @@ from hyperopt.pyll.base import MissingArgument
 from scipy.special import ndtr, ndtri
 
 from ..errors import SpaceError
-from .columns import MOST_RUNGS, UNASKED, Codes
+from .columns import MOST_RUNGS, UNASKED, Codes, Coding, codes_of, edges_of, numbers_of
 
 __all__ = ["Listed", "Raw", "Scale", "scale_of"]
 
@@ -28,17 +28,8 @@ LINES = tuple(log + kind for log in ("", "log") for kind in ("uniform", "normal"
 DISTRIBUTIONS = ("randint", "categorical", *LINES, *(f"q{name}" for name in LINES))
 
 
-class Scale(Protocol):
+class Scale(Coding, Protocol):
     """The raw values of one label as codes and back."""
-
-    @property
-    def edges(self) -> Codes | None: ...
-
-    @property
-    def ordered(self) -> bool: ...
-
-    @property
-    def snap(self) -> Callable[[Codes], Codes] | None: ...
 
     def codes(self, raws: Codes) -> Codes: ...
 
@@ -53,22 +44,17 @@ class Listed:
 
     def __init__(self, values: Sequence[Raw], shares: Sequence[float], *, ordered: bool) -> None:
         self.values, self.ordered = values, ordered
-        self.edges = np.concatenate([[0.0], np.cumsum(shares) / math.fsum(shares)])
+        self.edges = edges_of(shares)
         self._ascending = np.argsort(values, kind="stable")
         array = np.array(values, dtype=np.float64)[self._ascending]
         self._between = (array[:-1] + array[1:]) / 2
 
     def codes(self, raws: Codes) -> Codes:
         numbers = self._ascending[np.searchsorted(self._between, raws)]
-        if not self.ordered:
-            return numbers.astype(np.float64)
-        found: Codes = (self.edges[numbers] + self.edges[numbers + 1]) / 2
-        return found
+        return codes_of(self.edges, numbers, ordered=self.ordered)
 
     def value(self, code: float) -> Raw:
-        if not self.ordered:
-            return self.values[int(code)]
-        return self.values[int(np.searchsorted(self.edges[1:-1], code, side="right"))]
+        return self.values[int(numbers_of(self.edges, np.array(code), ordered=self.ordered))]
 
 
 @final

@@ -166,10 +166,10 @@ class Surrogates:
     def _fitted_to(self, told: Told, start: int) -> int:
         """How many of the first `start` the scales are of: those when it last had grown by a share."""
         count = start
-        if count > ALWAYS_FITTED:
+        if start > ALWAYS_FITTED:
             growth = math.log(self._growth)
-            times = int(math.log(count / ALWAYS_FITTED) / growth + 1e-9)
-            count = min(count, round(ALWAYS_FITTED * math.exp(growth * times)))
+            times = int(math.log(start / ALWAYS_FITTED) / growth + 1e-9)
+            count = min(start, round(ALWAYS_FITTED * math.exp(growth * times)))
         known = np.flatnonzero(np.isfinite(told.losses[:start]))[:LEAST_KNOWN]
         return max(count, int(known[-1]) + 1)  # few losses among many failures
 
