@@ -21,6 +21,7 @@ from hpsearch.suggest.auto import Auto
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
+from hpsearch.suggest.searcher import FAST, NARROW, THOROUGH, WIDE
 from hpsearch.suggest.surrogate import Surrogates
 from hpsearch.suggest.told import Told
 from hpsearch.suggest.warps import WARPS
@@ -248,6 +249,17 @@ def test_a_caller_who_raises_floating_point_errors_gets_none_from_it():
 
 def _nowhere(features: Features, rows: np.ndarray) -> np.ndarray:
     return np.full((len(rows), len(features.column_of)), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("number", "known", "breadth"),
+    [(40, 40, WIDE), (41, 39, WIDE), (41, 40, NARROW), (42, 1000, WIDE), (1001, 1000, NARROW)],
+)
+def test_curious_suggestions_are_chosen_among_few_once_there_are_many_trials(
+    number, known, breadth
+):
+    assert THOROUGH.breadth_of(number, known) == breadth
+    assert FAST.breadth_of(number, known) == NARROW
 
 
 def test_trouble_that_nobody_thought_of_ends_in_a_draw(monkeypatch):

@@ -121,14 +121,12 @@ def _ascending(trials: Sequence[Observation]) -> bool:
 
 def _common(old: Sequence[Observation], new: Sequence[Observation]) -> int:
     """How many trials at the beginning are the same."""
-    same = list(map(operator.is_, old, new))
-    if all(same):
-        return len(same)
-    start = same.index(False)
-    for i in range(start, len(same)):
-        if not _equal(old[i], new[i]):
+    if len(old) <= len(new) and all(map(operator.is_, old, new)):
+        return len(old)
+    for i, (before, after) in enumerate(zip(old, new, strict=False)):
+        if before is not after and not _equal(before, after):
             return i
-    return len(same)
+    return min(len(old), len(new))
 
 
 def _equal(old: Observation, new: Observation) -> bool:

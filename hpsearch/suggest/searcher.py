@@ -57,15 +57,12 @@ MOST_BELIEVED = 200  # running trials that count, the latest
 
 @final
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How much is computed for a suggestion.
+class Breadth:
+    """How many candidates a suggestion is chosen from.
 
     Attributes:
-        prior, parzen, mutated: candidates of each kind.
+        prior, parzen, mutated: of each kind.
         rounds, starts, neighbours: of local search: how often, from how many, how many of each.
-        warps: of the losses; see `Surrogates`.
-        growth: of the history, after which the scales are fitted anew.
-        kept: trials for which a process is kept and only extended.
     """
 
     prior: int
@@ -74,13 +71,40 @@ class Pace:
     rounds: int
     starts: int
     neighbours: int
+
+
+WIDE = Breadth(128, 128, 256, rounds=6, starts=5, neighbours=20)
+NARROW = Breadth(16, 16, 32, rounds=1, starts=2, neighbours=16)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much is computed for a suggestion.
+
+    Attributes:
+        breadth: of most suggestions; of the curious ones once there are many trials it is `NARROW`.
+        warps: of the losses; see `Surrogates`.
+        growth: of the history, after which the scales are fitted anew.
+        kept: trials for which a process is kept and only extended.
+    """
+
+    breadth: Breadth
     warps: tuple[Warp, ...]
     growth: float
     kept: int
 
+    def breadth_of(self, number: int, known: int) -> Breadth:
+        """That of suggestion `number`, where so many trials are known.
 
-THOROUGH = Pace(128, 128, 256, rounds=6, starts=5, neighbours=20, warps=WARPS, growth=1.1, kept=1)
-FAST = Pace(16, 16, 32, rounds=1, starts=2, neighbours=16, warps=WARPS[:1], growth=1.5, kept=32)
+        Among few candidates chance has a say in where a curious suggestion looks. The best of many
+        would be in the same places again and again, if the process is wrong about the others.
+        """
+        return NARROW if _curious(number) and known >= SETTLED else self.breadth
+
+
+THOROUGH = Pace(WIDE, warps=WARPS, growth=1.1, kept=1)
+FAST = Pace(NARROW, warps=WARPS[:1], growth=1.5, kept=32)
 
 
 @final
@@ -232,12 +256,12 @@ class Searcher:
         self, told: Told, pending: Codes, number: int, random: np.random.Generator
     ) -> Iterator[Found]:
         """Candidates in the order of their expected improvement."""
-        columns, pace = self._columns, self._pace
+        columns, breadth = self._columns, self._pace.breadth_of(number, len(told))
         model = self._surrogates.of(told, number)
         if len(pending):
             model = model.believing(pending[-MOST_BELIEVED:])
         aim = model.best - _margin(len(told), number)
-        rows, sources = self._candidates(told, pending, model, random)
+        rows, sources = self._candidates(breadth, told, pending, model, random)
         means, spreads = model.process.predict(rows)
         scores = model.scores(means, spreads, aim)
         if scores.max() < HOPELESS:
@@ -247,9 +271,9 @@ class Searcher:
             scores = model.scores(means, spreads, aim, safe=True)
         scores = scores - LAST * columns.beside(rows, pending, BESIDE)
         legal: dict[int, bool] = {}
-        for round_ in range(pace.rounds):
-            leading = itertools.islice(self._leading(rows, scores, legal), pace.starts)
-            starts = np.repeat(np.fromiter(leading, dtype=np.intp), pace.neighbours)
+        for round_ in range(breadth.rounds):
+            leading = itertools.islice(self._leading(rows, scores, legal), breadth.starts)
+            starts = np.repeat(np.fromiter(leading, dtype=np.intp), breadth.neighbours)
             if not len(starts):
                 break
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
@@ -283,16 +307,21 @@ class Searcher:
                 yield i
 
     def _candidates(
-        self, told: Told, pending: Codes, model: Surrogate, random: np.random.Generator
+        self,
+        breadth: Breadth,
+        told: Told,
+        pending: Codes,
+        model: Surrogate,
+        random: np.random.Generator,
     ) -> tuple[Codes, list[str]]:
         """Rows, and what they come from."""
-        columns, pace = self._columns, self._pace
+        columns = self._columns
         count = max(2, min(MOST_GOOD, math.ceil(SHARE_GOOD * len(told))))
         good = told.rows[model.least]
         parts = {
-            "prior": moves.prior(columns, pace.prior, random),
-            "parzen": moves.parzen(columns, good[:count], pace.parzen, random),
-            "mutation": moves.mutated(columns, good[:PARENTS], pace.mutated, random),
+            "prior": moves.prior(columns, breadth.prior, random),
+            "parzen": moves.parzen(columns, good[:count], breadth.parzen, random),
+            "mutation": moves.mutated(columns, good[:PARENTS], breadth.mutated, random),
         }
         if self._earlier is not None:
             parts["earlier"] = self._again(self._earlier.best, random)
@@ -318,9 +347,14 @@ class Searcher:
 
 def _margin(known: int, number: int) -> float:
     """How much better than the best a point should be, in standard deviations of the losses."""
-    if number % CURIOUS == CURIOUS - 1:
+    if _curious(number):
         return CURIOSITY
     return WORTHWHILE if known >= SETTLED else 0.0
+
+
+def _curious(number: int) -> bool:
+    """Whether a suggestion looks for a larger improvement only."""
+    return number % CURIOUS == CURIOUS - 1
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .columns import Codes, Columns
 
@@ -32,9 +31,9 @@ class Told:
         self._keys: dict[bytes, int] = {}
         self._rows = np.empty((16, len(columns)))
         self._losses = np.empty(16)
-        # For distances: codes, which of them there are, and how many.
-        self._flat = np.empty((16, len(columns)), dtype=np.float32)
-        self._there = np.empty((16, len(columns)), dtype=np.float32)
+        # For distances: codes by column, as a row is compared in its own columns only, and how many
+        # columns each trial has.
+        self._flat = np.empty((len(columns), 16), dtype=np.float32)
         self._active = np.empty(16, dtype=np.float32)
 
     def __len__(self) -> int:
@@ -54,13 +53,12 @@ class Told:
         """Append one trial."""
         count = len(self)
         if count == len(self._losses):
-            for name in ("_rows", "_losses", "_flat", "_there", "_active"):
+            for name, axis in (("_rows", 0), ("_losses", 0), ("_flat", 1), ("_active", 0)):
                 array = getattr(self, name)
-                setattr(self, name, np.concatenate([array, np.empty_like(array)]))
+                setattr(self, name, np.concatenate([array, np.empty_like(array)], axis=axis))
         self._rows[count], self._losses[count] = row, loss
-        self._flat[count] = np.nan_to_num(row, nan=FAR)
-        self._there[count] = ~np.isnan(row)
-        self._active[count] = self._there[count].sum()
+        self._flat[:, count] = np.nan_to_num(row, nan=FAR)
+        self._active[count] = len(row) - np.isnan(row).sum()
         self.numbers.append(number)
         self.known += math.isfinite(loss)
         key = self._key(count)
@@ -88,12 +86,14 @@ class Told:
         """
         if not len(self):
             return None
-        flat = np.nan_to_num(row, nan=FAR).astype(np.float32)
-        there = (~np.isnan(row)).astype(np.float32)
-        others = self._flat[: len(self)]
-        apart: NDArray[np.float32] = np.abs(others - flat)
-        total = np.minimum(apart, 1.0, out=apart).sum(axis=1)
-        either = self._active[: len(self)] + there.sum() - self._there[: len(self)] @ there
+        total, both = np.zeros((2, len(self)), dtype=np.float32)
+        own = np.flatnonzero(~np.isnan(row))
+        for j in own:
+            others = self._flat[j, : len(self)]
+            both += others != FAR
+            total += np.minimum(np.abs(others - np.float32(row[j])), 1.0)
+        either = self._active[: len(self)] - both + len(own)
+        total += self._active[: len(self)] - both  # columns that only the other has
         mean = total / np.maximum(either, 1.0)
         found = int(mean.argmin())
         return self.numbers[found], float(mean[found])

@@ -125,11 +125,13 @@ def half_gaussian(losses: Codes) -> Warped:
     scale = float(np.sqrt(np.mean((losses[low] - middle) ** 2)))
     if not scale > 0.0:  # all losses up to the median are equal
         scale = float(losses.std()) or 1.0
-    rank = np.empty(count)
-    rank[np.argsort(losses, kind="stable")] = np.arange(count)
-    found = ndtri((rank + 0.5) / count)
+    found = np.empty(count)
     found[low] = np.maximum((losses[low] - middle) / scale, -FARTHEST)
-    return _standard(np.where(low, found, np.maximum(found, 0.0)), 0.0, middle, scale)
+    (high,) = np.nonzero(~low)
+    ranks = np.arange(count - len(high), count)
+    order = np.argsort(losses[high], kind="stable")
+    found[high[order]] = np.maximum(ndtri((ranks + 0.5) / count), 0.0)
+    return _standard(found, 0.0, middle, scale)
 
 
 def logarithm(losses: Codes) -> Warped:

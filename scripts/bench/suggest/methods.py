@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -26,7 +27,8 @@ class Search(Protocol):
     def ask(self) -> tuple[Any, Point] | None:
         """What to tell the loss by, and the point; None if nothing is left."""
 
-    def tell(self, by: Any, loss: float) -> None: ...
+    def tell(self, by: Any, loss: float) -> None:
+        """The loss, NaN for a failure."""
 
 
 Method = Callable[[Parameters, int], Search]
@@ -50,7 +52,8 @@ class Ours:
         return number, found.point
 
     def tell(self, by: int, loss: float) -> None:
-        self.history.append(Observation(by, self.running.pop(by).point, loss))
+        ended = None if math.isnan(loss) else loss
+        self.history.append(Observation(by, self.running.pop(by).point, ended))
         self.history.sort(key=lambda trial: trial.number)
 
 
@@ -83,7 +86,8 @@ class Hyperopt:
     def tell(self, by: Any, loss: float) -> None:
         import hyperopt
 
-        by["result"] = {"status": hyperopt.STATUS_OK, "loss": loss}
+        ok = {"status": hyperopt.STATUS_OK, "loss": loss}
+        by["result"] = {"status": hyperopt.STATUS_FAIL} if math.isnan(loss) else ok
         by["state"] = hyperopt.JOB_STATE_DONE
         self.trials.refresh()
 
@@ -108,7 +112,9 @@ class Optuna:
             return trial, self.parameters.complete(functools.partial(optuna_asked, trial))
 
     def tell(self, by: Any, loss: float) -> None:
-        self.study.tell(by, loss)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NaN is a failure to it, of which it warns
+            self.study.tell(by, loss)
 
 
 def optuna_asked(trial: Any, parameter: Parameter) -> Any:

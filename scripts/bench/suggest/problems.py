@@ -29,7 +29,7 @@ from hpsearch import choice, integer, loguniform, maybe, uniform
 from hpsearch.space import Parameters, space_of
 
 Point = dict[str, Any]
-Loss = Callable[[Point], float]
+Loss = Callable[[Point], float]  # NaN is a failure
 
 
 @dataclass(frozen=True)
@@ -505,8 +505,12 @@ def keras_words(name: str) -> dict[str, Any]:
 def _trained(name: str) -> Callable[[], Any]:
     def make() -> Any:
         text = (Path(__file__).parent / "data" / f"keras_{name}.json").read_text()
-        losses = {key_of(point): value for point, value in json.loads(text)["trials"]}
-        return keras_words(name), lambda point: losses[key_of(point)], min(losses.values())
+        losses = {
+            key_of(point): math.nan if value is None else value
+            for point, value in json.loads(text)["trials"]
+        }
+        best = float(np.nanmin([*losses.values()]))
+        return keras_words(name), lambda point: losses[key_of(point)], best
 
     return make
 

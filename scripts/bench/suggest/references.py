@@ -70,7 +70,7 @@ def drawn(problem: Problem, seeds: int) -> dict[str, float]:
     found = []
     for seed in range(seeds):
         losses = [loss(draw([], [], number, 1000 + seed).point) for number in range(max(BUDGETS))]
-        found.append(np.minimum.accumulate(losses))
+        found.append(np.fmin.accumulate(losses))
     return {str(budget): float(np.median([run[budget - 1] for run in found])) for budget in BUDGETS}
 
 

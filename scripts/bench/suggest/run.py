@@ -56,7 +56,7 @@ def one(problem: str, method: str, seed: int, trials: int, workers: int) -> dict
         "seed": seed,
         "workers": workers,
         "seconds": round(seconds, 3),
-        "best": [float(f"{value:.8g}") for value in np.minimum.accumulate(losses)],
+        "best": [float(f"{value:.8g}") for value in np.fmin.accumulate(losses)],
     }
 
 

@@ -3,7 +3,7 @@
     HPSEARCH_DATA=… python scripts/bench/suggest/trained.py digits|mnist [--workers 2] [--folder DIR]
 
 is a grid search of `digits` or `mnist` below by hpsearch itself, so it goes on where it was cut
-off. Writes data/keras_NAME.json: every point, and its val_loss.
+off. Writes data/keras_NAME.json: every point, and its val_loss, null where training failed.
 """
 
 from __future__ import annotations
@@ -81,13 +81,16 @@ def main() -> None:
         check=False,
         keep_models=0,
     )
-    trials = [[trial.point, trial.value] for trial in found.trials if trial.value is not None]
+    trials = [[trial.point, trial.value] for trial in found.trials]
     file = DATA / f"keras_{given_.name}.json"
     versions = {name: version(name) for name in ("keras", "tensorflow", "numpy")}
     lines = ",\n".join(json.dumps(trial) for trial in trials)
     file.write_text(f'{{"versions": {json.dumps(versions)}, "trials": [\n{lines}\n]}}\n')
-    values = sorted(value for _, value in trials)
-    print(f"{file.name}: {len(values)} trials, {values[0]:.4f} to {values[-1]:.4f}")
+    values = sorted(value for _, value in trials if value is not None)
+    failed = len(trials) - len(values)
+    print(
+        f"{file.name}: {len(trials)} trials, {values[0]:.4f} to {values[-1]:.4f}, {failed} failed"
+    )
 
 
 if __name__ == "__main__":
