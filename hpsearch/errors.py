@@ -30,6 +30,7 @@ __all__ = [
     "StudyBusy",
     "StudyError",
     "TrackingError",
+    "counted",
     "nearest",
 ]
 
@@ -72,6 +73,11 @@ class SearchStopped(HpsearchError):
 
 class TrackingError(HpsearchError):
     """The MLflow tracking store cannot be reached, or refuses what it is given."""
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:

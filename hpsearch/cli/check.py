@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..errors import SpaceError
+from ..errors import SpaceError, counted
 from .main import only_json, start_keras, waiting
 from .options import NONE, PLACE, SIZE, TIME, WORKERS_COUNT
 from .run import start_workers
@@ -108,7 +108,6 @@ def _surveyed(target: str, options: Any, plan: Any, tell: Callable[[str], None])
 
 def _print(loaded: Any, found: Any) -> None:
     from .tables import print_table
-    from .texts import counted
 
     space = loaded.space
     goal = "maximize" if space.maximize else "minimize"
@@ -151,7 +150,6 @@ def _at(cause: Any) -> str:
 
 
 def _points(found: Any) -> str:
-    from .texts import counted
 
     built, failed = len(found.looks), len(found.failed)
     if found.uncovered or found.dead:

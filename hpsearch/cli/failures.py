@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..errors import counted
 from .look import FOLDER, read
 
 __all__ = ["failures_command"]
@@ -37,7 +38,6 @@ def failures_command(study: str | None, folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"study": name, **_plain(found)}, allow_nan=False))
         return
-    from .texts import counted
 
     total = found.failed + found.succeeded
     if not total:
@@ -73,7 +73,6 @@ def _show(name: str, group: Any, succeeded: int, where: str) -> None:
 
 def _where(group: Any, succeeded: int) -> str:
     """The region in words, or why none is told."""
-    from .texts import counted
 
     region = group.region
     if region is None and not succeeded:
@@ -90,7 +89,6 @@ def _where(group: Any, succeeded: int) -> str:
 
 def _others(found: Any) -> str:
     """Trials that ended neither well nor by a fault of their own, in one line."""
-    from .texts import counted
 
     parts = []
     if found.rejected:

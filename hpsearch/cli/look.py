@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..errors import StudyError
+from ..errors import StudyError, counted
 from .options import PLACE
 from .run import which_study
 
@@ -257,7 +257,6 @@ def export_command(study: str | None, output: Path | None, folder: Path) -> None
     """Write every trial of STUDY, by default the latest, as CSV or JSON."""
     from ..record.content import trials_csv
     from ..trial import to_json
-    from .texts import counted
 
     name, settings, trials, _ = read(folder, study)
     if output is not None and output.suffix not in (".csv", ".json"):

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ..errors import SearchStopped, StudyError
+from ..errors import SearchStopped, StudyError, counted
 from .main import NO_SUCCESS, only_json, start_keras
 from .options import BUDGET, NONE, OFFLINE, PLACE, WORKERS, fixed, with_options
 from .rebuild import FROM_MLFLOW, first_steps
@@ -264,7 +264,6 @@ def start_workers(options: Any) -> Any:
 
 
 def _announce(session: Any, watch: Any) -> None:
-    from .texts import counted
 
     options, count = session.options, len(session.problem.parameters)
     budget = counted(options.total, "trial") if options.total else "until its budget is used up"
@@ -299,7 +298,6 @@ def _limits_in_words(options: Any) -> str:
 def _interrupted(session: Any) -> None:
     from ..record import ui_line
     from ..study import folder_option
-    from .texts import counted
 
     counts, where = session.result().counts, folder_option(session.options.folder)
     text = f"Interrupted after {counted(counts['total'], 'trial')}; all are kept. "

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..errors import HpsearchError, StudyBusy
+from ..errors import HpsearchError, StudyBusy, counted
 from .main import BAD_INPUT, only_json, start_keras
 from .options import PLACE
 from .run import which_study
@@ -75,7 +75,6 @@ def _synced(folder: Path, name: str, uri: str | None, *, one: bool) -> dict[str,
 
 
 def _line(found: dict[str, Any]) -> str:
-    from .texts import counted
 
     models = found["models"]
     told = [

@@ -10,9 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ..errors import counted
 from ..study import Result, folder_option, value_text
 from ..trial import Status, Trial
-from .texts import counted, duration_text, short_labels
+from .texts import duration_text, short_labels
 
 __all__ = ["point_lines", "print_result", "print_table", "when", "whole"]
 

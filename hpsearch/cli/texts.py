@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["counted", "duration_text", "memory_text", "short_labels"]
+__all__ = ["duration_text", "memory_text", "short_labels"]
 
 
 def duration_text(seconds: float) -> str:
@@ -23,11 +23,6 @@ def memory_text(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.4g} {name}"
     return f"{size / 1e6:.4g} MB"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def short_labels(labels: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import PointError, StudyError
+from ..errors import PointError, StudyError, counted
 from ..space import Parameters
 from ..store import Store
 from ..trial import Observation, Point, Status, Trial
@@ -55,8 +55,8 @@ def warm_start(
             f"Study {name!r} searched nothing that this one does: it has {', '.join(gone[:NAMED])}; "
             f"here is {', '.join(new[:NAMED])}. Labels and values are compared. Give another study."
         )
-    text = f"Starting from {_counted(finished, 'finished trial')} of {name}: "
-    text += f"{_counted(len(known), 'label')} in common"
+    text = f"Starting from {counted(finished, 'finished trial')} of {name}: "
+    text += f"{counted(len(known), 'label')} in common"
     text += f"; new: {', '.join(new[:NAMED])}" if new else ""
     text += f"; not here: {', '.join(gone[:NAMED])}" if gone else ""
     if (metric, direction) != (problem.metric, problem.direction):
@@ -89,10 +89,6 @@ def _kept(trials: Sequence[Observation]) -> list[Observation]:
     chosen = {trial.number for trial in best}
     rest = [trial for trial in trials if trial.number not in chosen][-(MOST - len(best)) :]
     return sorted([*best, *rest], key=lambda trial: trial.number)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _compared(

@@ -35,6 +35,7 @@ NOISE_SPREAD = 2.0
 SIGNAL_SPREAD = 1.0
 MAIN_SPREAD = 1.5
 LEAST_NOISE, MOST_NOISE = 1e-6, 1e9
+NO_DENSITY = 1e25  # minus the logarithm of one, where there is no covariance
 ITERATIONS = 25
 KNOTS = 7  # of a main effect
 MAIN_LENGTH = 0.5  # its length scale
@@ -144,61 +145,76 @@ class Scales:
 
 def fitted(features: Features, rows: Codes, losses: Codes) -> Scales:
     """Return the scales of greatest posterior density for standardised losses (n,)."""
-    count = len(losses)
-    apart = features.apart(rows)
-    columns = len(apart)
-    main = features.main(rows)
-    main = main @ main.T
-    upper = np.flatnonzero(np.triu(np.ones((count, count), dtype=bool), 1))
-    centre = math.log(BASE * math.sqrt(features.active / 4.0))
-    start = np.concatenate([np.full(columns, centre), [0.0, 0.0, math.log(NOISE)]])
-    spread = np.concatenate(
-        [np.full(columns, LENGTH_SPREAD), [MAIN_SPREAD, SIGNAL_SPREAD, NOISE_SPREAD]]
+    density = _Density(features, rows, losses)
+    found = minimize(
+        density.negative,
+        density.centre,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS},
+        bounds=[
+            (c - 4 * s, c + 4 * s) for c, s in zip(density.centre, density.spread, strict=True)
+        ],
     )
+    best = found.x if found.fun < NO_DENSITY / 10 else density.centre
+    amount, signal, noise = np.exp(best[-3:]).tolist()
+    return Scales(np.exp(best[:-3]), amount, signal, noise + LEAST_NOISE)
 
-    def negative(at: Codes) -> tuple[float, Codes]:
-        """Minus the logarithm of the posterior density, and its gradient."""
-        weights = np.exp(-2.0 * at[:columns])
-        amount, signal, noise = np.exp(at[columns:])
+
+@final
+class _Density:
+    """The posterior density of the logarithms of scales: lengths, main, signal, noise.
+
+    Attributes:
+        centre, spread: of the normal prior on each.
+    """
+
+    def __init__(self, features: Features, rows: Codes, losses: Codes) -> None:
+        count = len(losses)
+        self._losses = losses
+        self._apart = features.apart(rows)
+        main = features.main(rows)
+        self._main: Codes = main @ main.T
+        self._upper = np.flatnonzero(np.triu(np.ones((count, count), dtype=bool), 1))
+        columns = len(self._apart)
+        length = math.log(BASE * math.sqrt(features.active / 4.0))
+        self.centre = np.concatenate([np.full(columns, length), [0.0, 0.0, math.log(NOISE)]])
+        self.spread = np.concatenate(
+            [np.full(columns, LENGTH_SPREAD), [MAIN_SPREAD, SIGNAL_SPREAD, NOISE_SPREAD]]
+        )
+
+    def negative(self, at: Codes) -> tuple[float, Codes]:
+        """Minus the logarithm of the density, and its gradient."""
+        losses, apart, main, upper = self._losses, self._apart, self._main, self._upper
+        weights = np.exp(-2.0 * at[:-3])
+        amount, signal, noise = np.exp(at[-3:])
         distance = ROOT5 * np.sqrt(weights @ apart)
         decay = signal * np.exp(-distance)
         covered = (1.0 + distance + distance * distance / 3.0) * decay
         kernel = amount * main
         kernel.ravel()[upper] += covered
-        kernel.ravel()[:: count + 1] += signal + noise + LEAST_NOISE
+        kernel.ravel()[:: len(losses) + 1] += signal + noise + LEAST_NOISE
         root, failed = lapack.dpotrf(kernel.T, lower=1, overwrite_a=0)
         if failed:
-            return 1e25, np.zeros_like(at)
+            return NO_DENSITY, np.zeros_like(at)
         solved, _ = lapack.dpotrs(root, losses, lower=1)
         inverse, _ = lapack.dpotri(root, lower=1)
-        away = (at - start) / spread
+        away = (at - self.centre) / self.spread
         value = (
             0.5 * float(losses @ solved)
             + float(np.log(np.diag(root)).sum())
             + 0.5 * float(away @ away)
         )
-        slope = away / spread
+        slope = away / self.spread
         pull = np.outer(solved, solved) - inverse.T  # -2 × the derivative by the kernel, above
         over = pull.ravel()[upper]
         trace = float(np.trace(pull))
-        slope[:columns] -= (apart @ (over * (5.0 / 3.0) * (1.0 + distance) * decay)) * weights
+        slope[:-3] -= (apart @ (over * (5.0 / 3.0) * (1.0 + distance) * decay)) * weights
         both = float(over @ main.ravel()[upper])
         slope[-3] -= amount * (both + 0.5 * float(np.diag(pull) @ np.diag(main)))
         slope[-2] -= float(over @ covered) + 0.5 * signal * trace
         slope[-1] -= 0.5 * noise * trace
         return value, slope
-
-    found = minimize(
-        negative,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": ITERATIONS},
-        bounds=[(c - 4 * s, c + 4 * s) for c, s in zip(start, spread, strict=True)],
-    )
-    best = found.x if found.fun < 1e24 else start
-    amount, signal, noise = np.exp(best[columns:]).tolist()
-    return Scales(np.exp(best[:columns]), amount, signal, noise + LEAST_NOISE)
 
 
 def _root(kernel: Codes, noise: float) -> tuple[Codes, float]:

@@ -178,11 +178,16 @@ def scale_of(
             return _options(dict.fromkeys(range(low, high), 1.0), order, ordered=ordered)
         line = Line(low - 0.5, high - low, normal=False, log=False)
         return _ladder(line, 1.0, low, high - 1, int)
-    line = _line(prior.name, given)
+    return _measured(label, prior.name, given)
+
+
+def _measured(label: str, name: str, given: Mapping[str, Any]) -> Scale:
+    """How the values of a uniform or normal distribution are coded, with steps `q` or without."""
+    line = _line(name, given)
     step = float(given.get("q", 1.0))
     if not (0.0 <= line.spread < math.inf and step > 0.0):
         raise SpaceError(
-            f"{label!r} cannot be drawn from {prior.name} with "
+            f"{label!r} cannot be drawn from {name} with "
             f"{', '.join(f'{key}={value!r}' for key, value in given.items())}. "
             "Give low < high or sigma > 0, and q > 0."
         )

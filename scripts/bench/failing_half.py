@@ -244,7 +244,7 @@ def main() -> None:
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # the studies of this script are nobody's record
     engines = [engine for engine in ENGINES if optuna is not None or "Optuna" not in engine.name]
     if optuna is None:
-        print("Optuna is not installed, its rows are left out. Write: pip install 'optuna>=5,<6'")
+        print("Optuna is not installed, its rows are left out. Write: pip install -e '.[bench]'")
     rows = []
     for engine in engines:
         for at in OPTIMA:

@@ -2,7 +2,7 @@
 
     python scripts/bench/kills.py [--kills 20] [--trials 60] [--out scripts/bench/results]
 
-Needs `pip install optuna keras-tuner`; a rival that is not there is left out, and said so. Every
+Needs `pip install -e '.[bench]'`; a rival that is not there is left out, and said so. Every
 program searches the same bowl, 60 ms a trial, with its own storage on disk, and is started again
 after each `kill -9`, with the same kill times for all; at last it runs to its end. A program that
 ends by itself with an error while it resumes has a study that cannot be opened: it is counted, and

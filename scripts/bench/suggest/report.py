@@ -2,6 +2,7 @@
 
     python scripts/bench/suggest/report.py [--runs DIR] [--split test] [--parallel DIR] [--out DIR]
 
+The runs are kept beside the tables, so that each figure can be computed again.
 `--parallel` has the runs of 100 trials with 16 workers, told after 100 ended ones.
 Regret is the best loss so far less the least there is, over the same of the median of random draws
 at the same budget (references.json): 1 is no better than random, and less than 0.01 counts as 0.01.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import json
 import platform
 import sys
@@ -248,6 +250,17 @@ def picture(regrets: Regrets, names: list[str], methods: list[str], file: Path) 
     figure.savefig(file, dpi=150)
 
 
+def keep(folder: Path, names: list[str], to: Path) -> None:
+    """Write the runs of these problems, compressed and in order; equal runs make equal files."""
+    to.mkdir(parents=True, exist_ok=True)
+    for file in sorted(folder.glob("*.jsonl")):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        rows = [row for row in rows if row["problem"] in names]
+        rows.sort(key=lambda row: (row["problem"], row["seed"]))
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (to / f"{file.name}.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--runs", type=Path, default=Path(__file__).parent / "runs")
@@ -269,6 +282,9 @@ def main() -> None:
     (given.out / f"suggest{suffix}.md").write_text(text)
     (given.out / f"suggest{suffix}.json").write_text(json.dumps(data, indent=1) + "\n")
     picture(regrets, names, methods, given.out / f"suggest{suffix}.png")
+    keep(given.runs, names, given.out / f"suggest{suffix}_runs")
+    if given.parallel is not None:
+        keep(given.parallel, names, given.out / f"suggest{suffix}_runs_parallel")
     sys.stdout.write(text)
 
 

@@ -3,8 +3,10 @@
     python scripts/bench/suggest/run.py [--methods auto "hyperopt tpe" ...] [--split test]
         [--problems NAME ...] [--seeds 20] [--trials 200] [--workers 1] [--jobs 2] [--out DIR]
 
-Each run writes the best loss so far after each ended trial as one line of JSON; what is there
-already is not run again, so that a long benchmark can be interrupted. report.py makes the tables.
+Needs `pip install -e '.[dev,bench]'`. Each run writes the best loss so far after each ended trial
+as one line of JSON; what is there already is not run again, so that a long benchmark can be
+interrupted. report.py makes the tables, and keeps the runs in results/suggest_runs: `gunzip` them
+into a folder for `--out`, and only what is new is run.
 With `--workers` so many trials run at once, for times drawn from a lognormal distribution, and
 Optuna is given its option for that, `constant_liar`.
 """
