@@ -484,6 +484,13 @@ def test_a_finite_space_is_tried_whole_and_nothing_twice(data):
         assert len(found) >= 39
 
 
+def test_values_within_bounds_that_others_decide_are_tried_once():
+    n = hp.quniform("n", 1, 3, 1)
+    trials = minimise(lambda values: values["k"], {"n": n, "k": hp.quniform("k", 0, n, 1)}, 40)
+    found = [(raws["n"], raws["k"]) for raws in vals(trials)]
+    assert sorted(found) == [(n, k) for n in (1, 2, 3) for k in range(n + 1)]
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_takes_the_same_loss_from_every_trial(loss):
     trials = minimise(lambda values: told(loss), mixed(), 14, catch_eval_exceptions=True)

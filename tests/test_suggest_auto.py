@@ -16,7 +16,7 @@ from scipy import integrate, stats
 from hpsearch import choice, integer, lognormal, loguniform, maybe, normal, uniform
 from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
-from hpsearch.suggest import make
+from hpsearch.suggest import make, searcher
 from hpsearch.suggest.auto import Auto
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
@@ -24,7 +24,7 @@ from hpsearch.suggest.improvement import log_improvement
 from hpsearch.suggest.searcher import FAST, NARROW, THOROUGH, WIDE
 from hpsearch.suggest.surrogate import Surrogates
 from hpsearch.suggest.told import Told
-from hpsearch.suggest.warps import WARPS
+from hpsearch.suggest.warps import WARPS, least_believed
 from hpsearch.trial import Observation, Point
 
 PACES = ("auto", "fast")
@@ -111,7 +111,8 @@ def test_finds_the_good_branch_that_looks_bad_at_first():
 
 
 @pytest.mark.parametrize(
-    ("name", "best", "most"), [("auto", 0.5, 0.1), ("auto", 0.3, 0.1), ("fast", 0.5, 0.12)]
+    ("name", "best", "most"),
+    [("auto", 0.5, 0.1), ("auto", 0.3, 0.1), ("fast", 0.5, 0.11), ("fast", 0.3, 0.12)],
 )
 def test_few_of_its_late_suggestions_fail_where_half_of_the_space_does(name, best, most):
     parameters = table({"x": uniform(-1, 1), "y": uniform(0, 1)})
@@ -177,7 +178,39 @@ def test_a_large_finite_space_of_which_little_is_legal_is_used_up(name):
     assert len({(t.point["a"], t.point["b"]) for t in history}) == len(history) == 36
 
 
-@pytest.mark.parametrize("high", [5_000, 10**12])
+def test_a_finite_space_too_large_to_walk_is_not_called_used_up(monkeypatch):
+    monkeypatch.setattr(searcher, "MOST_WALKED", 2_000)
+    grid = {label: integer(0, 9, name=label) for label in "abcd"}
+    late = table(grid, require=[lambda p: p["a"] == p["b"] == p["c"] == p["d"] == 9])
+    with pytest.raises(SearchStopped, match="rejected 1000"):
+        make("auto", late)([], [], 0, 0)
+    early = table(grid, require=[lambda p: p["a"] == p["b"] == 0 and p["c"] == 0 and p["d"] < 3])
+    algorithm, history = make("auto", early), []
+    for number in range(3):
+        history.append(Observation(number, algorithm(history, [], number, 0).point, 1.0))
+    assert {trial.point["d"] for trial in history} == {0, 1, 2}
+    with pytest.raises(SearchStopped, match="rejected 1000"):  # of the rest nothing is known
+        algorithm(history, [], 3, 0)
+
+
+def test_the_last_values_of_a_long_ladder_are_found():
+    parameters, left = table({"n": integer(1, 6_000, name="n")}), {5, 77, 3_000, 5_999}
+    tried = [value for value in range(1, 6_001) if value not in left]
+    history = [Observation(i, {"n": value}, value % 13.0) for i, value in enumerate(tried)]
+    algorithm = make("fast", parameters)
+    while (found := algorithm(history, [], len(history), 0)) is not None:
+        history.append(Observation(len(history), found.point, 1.0))
+    assert {trial.point["n"] for trial in history[len(tried) :]} == left
+    assert len(history) == 6_000
+
+
+def test_an_option_of_hardly_any_weight_is_told_from_its_neighbours():
+    parameters = table({"n": choice([1, 2, 3], weights=[0.5, 1e-17, 0.5], name="n")})
+    history = run(parameters, lambda point: float(point["n"]), 5)
+    assert sorted(trial.point["n"] for trial in history) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("high", [30_000, 10**12])
 @pytest.mark.parametrize("log", [False, True])
 def test_values_of_a_long_ladder_are_tried_once(high, log):
     """They have no list, but equal values are equal."""
@@ -253,7 +286,7 @@ def _nowhere(features: Features, rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("number", "known", "breadth"),
-    [(40, 40, WIDE), (41, 39, WIDE), (41, 40, NARROW), (42, 1000, WIDE), (1001, 1000, NARROW)],
+    [(75, 75, WIDE), (77, 74, WIDE), (77, 75, NARROW), (78, 1000, WIDE), (1001, 1000, NARROW)],
 )
 def test_curious_suggestions_are_chosen_among_few_once_there_are_many_trials(
     number, known, breadth
@@ -305,7 +338,7 @@ def test_sixteen_trials_at_once_lie_apart(name):
     places = np.array([[trial.point["x"] / 15, trial.point["y"] / 15] for trial in pending])
     apart = np.sqrt(((places[:, None] - places) ** 2).sum(-1)) + 9 * np.eye(16)
     assert apart.min() > 0.005
-    assert np.median(apart.min(axis=1)) > 0.003
+    assert np.median(apart.min(axis=1)) > 0.01
 
 
 # --- whatever it is told ---------------------------------------------------------------------
@@ -335,6 +368,43 @@ def test_no_losses_and_no_points_make_it_fail(name, data):
         found = algorithm(history, pending, number, seed)
         assert parameters.check(found.point) == found.point
         assert found.point not in [trial.point for trial in [*history, *pending]]
+
+
+def bowl(point: Point) -> float:
+    return sum((value - 0.3 - 0.1 * j) ** 2 for j, value in enumerate(point.values()))
+
+
+@pytest.mark.parametrize("false", [1e30, -10.0, -1e30])
+@pytest.mark.parametrize(("name", "best"), [("auto", 3e-3), ("fast", 1.5e-2)])
+def test_one_false_loss_does_not_hide_the_others(name, best, false):
+    """Draws reach 0.045. One far too good is a metric that broke; it stays the best for ever."""
+    parameters = table({label: uniform(0, 1, name=label) for label in "abcd"})
+    found = []
+    for seed in range(3):
+        algorithm, history = make(name, parameters), []
+        for number in range(50):
+            point = algorithm(history, [], number, seed).point
+            history.append(Observation(number, point, false if number == 2 else bowl(point)))
+        found.append(min(bowl(trial.point) for trial in history))
+    assert np.median(found) < best
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_a_history_of_20_000_trials_goes_on(name):
+    """Duplicates, failures and all; what is kept while it grows changes nothing."""
+    parameters, random = tree(), np.random.default_rng(0)
+    drawn = make("random", parameters)
+    points = [drawn([], [], number, 0).point for number in range(500)]
+    history = []
+    for number in range(20_003):
+        point = points[random.integers(500)]
+        loss = None if random.random() < 0.1 else abs(math.log10(point["lr"]) + 2)
+        history.append(Observation(number, point, loss))
+    algorithm = make(name, parameters)
+    for count in range(20_000, 20_003):
+        found = algorithm(history[:count], [], count, 0)
+        assert parameters.check(found.point) == found.point not in points
+    assert found == make(name, parameters)(history[:count], [], count, 0)
 
 
 @pytest.mark.parametrize(
@@ -402,6 +472,15 @@ def test_a_first_failure_counts_where_the_process_is_only_extended():
         means[:, 0], spreads, after.best
     )
     assert hope[0] < math.log(0.3)
+
+
+def test_a_history_of_other_fixed_values_that_changed_is_learnt_anew():
+    history = run(tree(), lambda point: -math.log(point["lr"]), 40)
+    other = [Observation(t.number, t.point, -t.loss if t.number > 20 else t.loss) for t in history]
+    fixed = tree().with_fixed({"act": "tanh"})
+    algorithm = make("auto", fixed)
+    for known in (history, other, other[:25], history[:21], history):
+        assert algorithm(known, [], 40, 0) == make("auto", fixed)(known, [], 40, 0)
 
 
 def test_a_history_that_changed_is_learnt_anew():
@@ -480,6 +559,19 @@ def test_expected_improvement_is_the_integral_that_it_stands_for(at):
         assert found == pytest.approx(series + math.log(spread) + math.log1p(-3 / at**2), abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("losses", "least"),
+    [
+        ([1.0, 2.0, 3.0, 4.0, 5.0, -1e9], 1.0 - 2 * 1.5),  # the median is 2.5
+        ([7.0] * 6 + [-1.0], 7.0),
+        ([0.0, 1.0], 1.0 - 2 * 0.5),
+        ([*range(100, 150), 1.0, -5.0, -6.0], 100 - 2 * 23),  # three of 53, the median is 123
+    ],
+)
+def test_a_loss_far_below_all_others_is_believed_in_part(losses, least):
+    assert least_believed(np.array(losses)) == least
+
+
 @pytest.mark.parametrize("warp", WARPS)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=60))
 @settings(deadline=None)
@@ -491,7 +583,7 @@ def test_a_warp_keeps_the_order_and_leads_back_to_good_losses(warp, losses):
     if warped.slope(0.0):
         assert warped.values.mean() == pytest.approx(0, abs=1e-9)
         assert warped.values.std() == pytest.approx(1)
-        good = given_ <= np.median(given_)
+        good = (given_ <= np.median(given_)) & (given_ >= least_believed(given_))
         back = [warped.loss(value) for value in warped.values[good] if value > -5]
         assert warped.later(given_)[good] == pytest.approx(warped.values[good], abs=1e-6)
         kept = given_[good][warped.values[good] > -5]
@@ -564,10 +656,8 @@ def test_the_warp_that_predicts_best_comes_first(power, first):
         told.add(number, row, float(((row - 0.4) ** 2).sum() ** power))
     surrogates = Surrogates(coded.columns, warps=WARPS, growth=1.1, kept=1)
     one, other = (surrogates.of(told, turn).warped.values for turn in (0, 1))
-    numbers = {
-        i for i, warp in enumerate(WARPS) for v in (one,) if (warp(told.losses).values == v).all()
-    }
-    assert numbers <= first and not np.array_equal(one, other)
+    (number,) = (i for i, warp in enumerate(WARPS) if (warp(told.losses).values == one).all())
+    assert number in first and not np.array_equal(one, other)
 
 
 def test_equal_rows_leave_a_process_solvable():
@@ -620,7 +710,7 @@ def test_rows_beside_others_are_those_by_brute_force():
     columns = Coded(tree()).columns
     rows, others = drawn_rows(Coded(tree()), 60), drawn_rows(Coded(tree()), 4, seed=5)
     rows[:4] = others
-    found = columns.beside(rows, others, 0.2)
+    found = np.array([columns.beside(row, others, 0.2) for row in rows])
 
     def apart(a: np.ndarray, b: np.ndarray) -> float:
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (np.isnan(x) and np.isnan(y))]

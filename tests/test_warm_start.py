@@ -93,6 +93,37 @@ def test_what_did_best_comes_first_and_takes_turns_with_the_start():
         assert history[number].point == pytest.approx(trial.point)
 
 
+def test_labels_that_stand_below_a_new_choice_are_known():
+    """A study of networks goes on as one that may also try another kind."""
+
+    def knobs():
+        return {"units": uniform(0, 1, name="units"), "drop": uniform(0, 1, name="drop")}
+
+    def value(point):
+        return (point["units"] - 0.8) ** 2 + (point["drop"] - 0.2) ** 2 if "units" in point else 2.0
+
+    earlier = told(space_of(knobs())[0], value, 30)
+    kinds = {"mlp": {"inner": choice([knobs()], name="inner")}, "cnn": {"k": uniform(0, 1)}}
+    wider = space_of({"net": choice(kinds, name="net")})[0]
+    best = min(earlier, key=lambda trial: trial.loss)
+    first = make("auto", wider, earlier=earlier)([], [], 0, 1)
+    assert first.why.source == "earlier" and first.point["net"] == "mlp"
+    assert first.point["units"] == pytest.approx(best.point["units"])
+
+
+def test_only_trials_of_what_is_fixed_now_are_known():
+    table = space_of({"act": choice(["relu", "tanh"], name="act"), "x": uniform(0, 1, name="x")})[0]
+
+    def value(point):
+        return abs(point["x"] - 0.8) + (1.0 if point["act"] == "relu" else 0.0)
+
+    earlier = told(table, value, 30)
+    relu = [trial for trial in earlier if trial.point["act"] == "relu"]
+    first = make("auto", table.with_fixed({"act": "relu"}), earlier=earlier)([], [], 0, 1)
+    best = min(relu, key=lambda trial: trial.loss)
+    assert first.point == pytest.approx(best.point) and first.why.source == "earlier"
+
+
 def test_one_trial_or_equal_ones_or_failures_only_are_enough_to_start():
     point = dict.fromkeys("abcdef", 0.5)
     for earlier in (
@@ -171,6 +202,7 @@ def test_many_trials_are_kept_as_the_best_and_the_latest(tmp_path):
     [
         ({"warm_start": "frist"}, "no study 'frist'.*first"),
         ({"warm_start": "empty"}, "no finished trial"),
+        ({"warm_start": "first", "fix": {"x": 0.123}}, "no finished trial with the fixed values"),
         ({"warm_start": "first", "algo": "tpe"}, "tpe cannot start from an earlier study"),
         ({"algo": "grid", "repeats": True}, "grid takes no heed of repeats"),
         ({"warm_start": "../first"}, "A study's name"),

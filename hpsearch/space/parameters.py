@@ -115,6 +115,10 @@ class Parameters(Mapping[str, Parameter]):
         near = [*self._table, *(label.rpartition(".")[2] for label in self._table)]
         raise PointError(f"The space has no label {name!r}. {nearest(name, near)}")
 
+    def agrees(self, point: Mapping[str, Value]) -> bool:
+        """Whether a point has the fixed values, of the labels that it has."""
+        return all(point.get(label, value) == value for label, value in self.fixed.items())
+
     def with_fixed(self, values: Mapping[str, Value]) -> Parameters:
         """The same table with more labels fixed."""
         return Parameters(list(self._table.values()), self.require, {**self.fixed, **values})

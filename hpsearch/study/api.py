@@ -40,8 +40,7 @@ def search(
             `hpsearch.study.options.Options`: max_trials, timeout, target, no_progress,
             max_consecutive_failures, seed, algo, grid_steps, repeats, warm_start, fix, enqueue,
             baselines, study, resume, keep_models, experiment, tracking_uri, folder, check, offline,
-            from_mlflow, workers and
-            what they may use.
+            from_mlflow, workers and what they may use.
 
     Raises:
         SpaceError, PointError, DataError: for what is wrong with the space; before any trial.

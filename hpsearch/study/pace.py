@@ -51,7 +51,10 @@ class Paced:
         return found
 
     def ended(self, seconds: float) -> None:
-        """Take in how long a trial took that succeeded."""
+        """Take in how long a trial took that succeeded.
+
+        One that failed at once says nothing of the length of those that will not.
+        """
         self._trained.append(seconds)
 
     def hurry(self, number: int) -> str | None:

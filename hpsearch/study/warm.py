@@ -41,15 +41,21 @@ def warm_start(
                 f"{began or 'none'}. Leave --warm-start out, or start another study."
             )
         return recorded
-    if name is None:
-        return None
+    return None if name is None else _read(name, problem, options, note)
+
+
+def _read(name: str, problem: Problem, options: Options, note: Callable[[str], None]) -> Warm:
+    """The earlier study's trials, as far as they are of what is searched now."""
     with Store.open(options.folder / "studies", name, write=False) as store:
         metric, direction = store.settings.get("metric"), store.settings.get("direction")
         trials = _observed(latest(store.trials()).values(), maximize=direction == "maximize")
+    fixed = problem.parameters.with_fixed(options.fix)
+    trials = [trial for trial in trials if fixed.agrees(trial.point)]
     known, new, gone = _compared(problem.parameters, [trial.point for trial in trials])
     finished = sum(trial.loss is not None for trial in trials)
     if not finished:
-        raise StudyError(f"Study {name!r} has no finished trial to start from. Give another.")
+        such = " with the fixed values" if fixed.fixed else ""
+        raise StudyError(f"Study {name!r} has no finished trial{such} to start from. Give another.")
     if not known:
         raise StudyError(
             f"Study {name!r} searched nothing that this one does: it has {', '.join(gone[:NAMED])}; "

@@ -70,8 +70,8 @@ def fill(
     """Suggest a full point with the given values; the algorithm chooses the rest.
 
     The rest is random but under `tpe` and `anneal`. Every given label is active in the point: what
-    decides about it is drawn accordingly. What the algorithm knows of
-    the point is kept, with the source ``"filled"``; there is no reason where it chose nothing.
+    decides about it is drawn accordingly. What the algorithm knows of the point is kept, with the
+    source ``"filled"``; there is no reason where it chose nothing.
 
     Raises:
         PointError: for unknown labels, illegal values, and labels that cannot be active together.

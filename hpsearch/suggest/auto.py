@@ -50,8 +50,9 @@ class Auto:
             repeats=repeats,
             earlier=self._known(earlier) if earlier else None,
         )
-        self._seen: list[Observation] = []
         self._told = Told(self._coded.columns)
+        self._seen: list[Observation] = []
+        self._counts: list[int] = []  # how many of the first so many seen were told
 
     def __call__(
         self,
@@ -65,7 +66,7 @@ class Auto:
         Raises:
             SearchStopped: if 1,000 suggestions violate the constraints.
         """
-        self._learn(self._of_these(history))
+        self._learn(history)
         rows = [self._coded.row(trial.point) for trial in sorted(pending, key=_NUMBER)]
         running = np.array(rows).reshape(len(rows), len(self._coded.columns))
         found = self._searcher.suggest(self._told, running, number, seed)
@@ -78,22 +79,23 @@ class Auto:
     def _violated(self, row: Codes) -> str | None:
         return self._parameters.violated(self._coded.point(row))
 
-    def _of_these(self, history: Sequence[Observation]) -> Sequence[Observation]:
-        """The trials of what is searched now: a study may go on with other fixed values."""
-        fixed = self._parameters.fixed
-        if not fixed:
-            return history
-        return [t for t in history if all(t.point.get(k, v) == v for k, v in fixed.items())]
-
     def _known(self, earlier: Sequence[Observation]) -> Told:
-        """Trials of another study as rows on our columns."""
+        """Trials of another study as rows on our columns.
+
+        It may not have had the choice under which its parameters stand here.
+        """
         columns = self._coded.columns
         told = Told(columns)
-        for trial in earlier:
-            row = columns.blanked(self._coded.row(trial.point)[None])[0]
+        for trial in filter(self._is_of_these, earlier):
+            row = columns.reached(self._coded.row(trial.point)[None])
+            row = columns.blanked(row)[0]
             if not np.isnan(row).all():
                 told.add(trial.number, row, _loss(trial))
         return told
+
+    def _is_of_these(self, trial: Observation) -> bool:
+        """Whether it is of what is searched now: a study may go on with other fixed values."""
+        return self._parameters.agrees(trial.point)
 
     def _learn(self, history: Sequence[Observation]) -> None:
         """Take in what is new; forget what is no longer as it was."""
@@ -102,12 +104,15 @@ class Auto:
             history = sorted(history, key=_NUMBER)
             kept = _common(self._seen, history)
         if kept < len(self._seen):
-            self._told.cut(kept)
-            self._searcher.forget(kept)
-            del self._seen[kept:]
+            count = self._counts[kept - 1] if kept else 0
+            self._told.cut(count)
+            self._searcher.forget(count)
+            del self._seen[kept:], self._counts[kept:]
         for trial in history[kept:]:
-            self._told.add(trial.number, self._coded.row(trial.point), _loss(trial))
+            if self._is_of_these(trial):
+                self._told.add(trial.number, self._coded.row(trial.point), _loss(trial))
             self._seen.append(trial)
+            self._counts.append(len(self._told))
 
 
 def _loss(trial: Observation) -> float:

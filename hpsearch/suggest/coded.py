@@ -19,6 +19,7 @@ from ..errors import PointError
 from ..space import Guard, Parameter, Parameters
 from ..trial import Point, Value
 from .columns import (
+    LEAST_SHARE,
     MOST_RUNGS,
     UNASKED,
     Atom,
@@ -47,6 +48,7 @@ class Coded:
         free = parameters.free
         self._number = {parameter.label: j for j, parameter in enumerate(free)}
         self._scales = [_scale(parameter.word) for parameter in free]
+        self._atoms: dict[tuple[int, str], Atom] = {}
         self.columns = Columns([self._column(parameter) for parameter in free])
 
     def row(self, point: Mapping[str, Value]) -> Codes:
@@ -77,6 +79,13 @@ class Coded:
         return Column(parameter.label, scale.edges, scale.ordered, places, scale.snap)
 
     def _atom(self, guard: Guard) -> Atom:
+        """One for all columns below the same condition, which is then asked once for them all."""
+        key = id(guard.condition), json.dumps(guard.expected)
+        if key not in self._atoms:
+            self._atoms[key] = self._made(guard)
+        return self._atoms[key]
+
+    def _made(self, guard: Guard) -> Atom:
         labels = [label for label in guard.labels if label in self._number]
         columns = tuple(self._number[label] for label in labels)
         scale = self._scales[columns[0]]
@@ -153,7 +162,9 @@ def _scale(word: Word) -> _Scale:
     match word:
         case Choice() | Maybe():
             values = list(zip(word.points, word.weights, strict=True))
-            ordered = len(values) > 2 and all(_is_number(value) for value, _ in values)
+            ordered = len(values) > 2 and all(
+                _is_number(value) and share >= LEAST_SHARE for value, share in values
+            )
             if ordered:
                 values.sort()
             return _Listed(*zip(*values, strict=True), ordered=ordered)

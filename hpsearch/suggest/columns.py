@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "LEAST_SHARE",
     "MOST_RUNGS",
     "UNASKED",
     "Atom",
@@ -32,7 +33,8 @@ __all__ = [
 Codes: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
-MOST_RUNGS = 4096  # of a ladder that is written out
+MOST_RUNGS = 20_000  # of a ladder that is written out: no search can use up a longer one
+LEAST_SHARE = 1e-9  # of a prior that is told from nothing, as a difference of shares
 UNASKED = 1e-4  # the share of a normal prior beyond either end of what is suggested
 MOST_KNOWN = 100_000  # answers of conditions that are remembered
 
@@ -152,10 +154,15 @@ class Columns(Sequence[Column]):
         labels: of the columns.
         ordered: whether near codes of a column mean near values (columns,).
         finite: whether there are finitely many different rows.
+
+    Args:
+        key: of a row, where rows of different codes can be the same point.
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = tuple(columns)
+    def __init__(
+        self, columns: Sequence[Column], key: Callable[[Codes], bytes] | None = None
+    ) -> None:
+        self._columns, self._key = tuple(columns), key
         self.labels = tuple(column.label for column in columns)
         self.ordered = np.array([column.ordered for column in columns], dtype=bool)
         self.finite = all(column.edges is not None for column in columns)
@@ -194,23 +201,37 @@ class Columns(Sequence[Column]):
                 filled[missing, j] = self._columns[j].at(shares[missing, j])
         return self.blanked(filled)
 
+    def reached(self, rows: Codes) -> Codes:
+        """Rows with the options put in without which a column that has a code would not be active.
+
+        Where several would do, none is; a code that is there is left as it is.
+        """
+        found = rows.copy()
+        for j in range(len(self) - 1, -1, -1):  # what decides about a column stands before it
+            places = self._columns[j].places
+            for atom in places[0] if len(places) == 1 else ():
+                if atom.only is not None:
+                    (decides,) = atom.columns
+                    column = self._columns[decides]
+                    here = ~np.isnan(found[:, j]) & np.isnan(found[:, decides])
+                    found[here, decides] = column.codes(np.array([atom.only]))[0]
+        return found
+
     def keys(self, rows: Codes) -> list[bytes]:
         """A key for each row, equal for equal points."""
+        if self._key is not None:
+            return [self._key(row) for row in rows]
         rounded = np.ascontiguousarray(np.where(np.isnan(rows), -1.0, rows.round(12)) + 0.0)
         return [row.tobytes() for row in rounded]
 
-    def beside(self, rows: Codes, others: Codes, most: float) -> Mask:
-        """Which rows (n, columns) are at most so far from any other: the mean over active columns.
+    def beside(self, row: Codes, others: Codes, most: float) -> bool:
+        """Whether a row is at most so far from any of others (n, columns): the mean over active columns.
 
         Of two ordered values the distance is the share of the prior between them, else 0 or 1.
         """
-        found = np.zeros(len(rows), dtype=bool)
-        there = ~np.isnan(rows)
-        for other in others:
-            apart = np.nan_to_num(np.minimum(np.abs(rows - other), 1.0), nan=1.0)
-            either = there | ~np.isnan(other)
-            found |= (apart * either).sum(axis=1) <= most * either.sum(axis=1)
-        return found
+        apart = np.nan_to_num(np.minimum(np.abs(others - row), 1.0), nan=1.0)
+        either = ~(np.isnan(row) & np.isnan(others))
+        return bool(((apart * either).sum(axis=1) <= most * either.sum(axis=1)).any())
 
     def every(self) -> Iterator[Codes]:
         """Every row of a finite space, once each; the last columns change first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
@@ -25,9 +26,9 @@ __all__ = ["hyperopt_algo"]
 
 Document: TypeAlias = dict[str, Any]
 Algo: TypeAlias = Callable[[Sequence[Any], Any, Any, int], list[Document]]
-Ended: TypeAlias = tuple[Any, Any, float | None]  # (tid, vals, loss; None is a failure)
+Ended: TypeAlias = tuple[Any, Any, Any, Any, Any]  # tid, vals, state, status and loss of a document
 
-OURS = "hpsearch"  # the key of `misc` under which a document says why it was suggested
+WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
 
 def hyperopt_algo(*, repeats: bool = False) -> Algo:
@@ -100,15 +101,15 @@ class _Search:
 
     def learn(self, documents: Sequence[Document]) -> None:
         """Take in what is new; forget what is no longer as it was."""
-        ended = [d for d in documents if d["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR)]
+        ended = [_ended(d) for d in documents if d["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR)]
         kept = _common(self._ended, ended)
         if kept < len(self._ended):
             self._told.cut(kept)
             self._searcher.forget(kept)
             del self._ended[kept:]
-        new = [(d["tid"], d["misc"]["vals"], _loss(d)) for d in ended[kept:]]
-        for (tid, _, loss), row in zip(new, self._rows(vals for _, vals, _ in new), strict=True):
-            self._told.add(tid, row, math.nan if loss is None else loss)
+        new = ended[kept:]
+        for each, row in zip(new, self._rows(vals for _, vals, *_ in new), strict=True):
+            self._told.add(each[0], row, _loss(each))
         self._ended += new
 
     def suggest(
@@ -120,7 +121,7 @@ class _Search:
             for document in documents
             if document["state"] in (JOB_STATE_NEW, JOB_STATE_RUNNING)
         )
-        start = next((d["misc"][OURS]["seed"] for d in documents if OURS in d["misc"]), seed)
+        start = next((d["misc"][WHY]["seed"] for d in documents if WHY in d["misc"]), seed)
         suggested = []
         for number in range(len(documents), len(documents) + count):
             found = self._searcher.suggest(self._told, running, number, seed, start=start)
@@ -147,27 +148,39 @@ def _documents(trials: Any) -> list[Document]:
     return [document for document in documents if key is None or document["exp_key"] == key]
 
 
-def _loss(document: Document) -> float | None:
-    """The loss of a trial that ended, None for a failure."""
+def _ended(document: Document) -> Ended:
+    """What there is to learn of a trial that ended."""
     result = document["result"]
-    if document["state"] != JOB_STATE_DONE or result.get("status") != STATUS_OK:
-        return None
+    status, loss = result.get("status"), result.get("loss")
+    return document["tid"], document["misc"]["vals"], document["state"], status, loss
+
+
+def _loss(ended: Ended) -> float:
+    """The loss, NaN for a failure."""
+    _, _, state, status, found = ended
+    if state != JOB_STATE_DONE or status != STATUS_OK:
+        return math.nan
     try:
-        loss = float(result["loss"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return loss if math.isfinite(loss) else None
+        loss = float(found)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return loss if math.isfinite(loss) else math.nan
 
 
-def _common(known: Sequence[Ended], documents: Sequence[Document]) -> int:
-    """How many documents at the beginning are as they were; a loss may have been edited."""
-    for number, ((tid, vals, loss), document) in enumerate(zip(known, documents, strict=False)):
-        if document["tid"] != tid or _loss(document) != loss:
-            return number
-        found = document["misc"]["vals"]
-        if found is not vals and found != vals:
+def _common(known: Sequence[Ended], documents: Sequence[Ended]) -> int:
+    """How many at the beginning are as they were; a loss may have been edited.
+
+    Documents are mostly the very same objects, so that a long history is compared in no time.
+    """
+    for number, (old, new) in enumerate(zip(known, documents, strict=False)):
+        if not all(map(operator.is_, old, new)) and not _equal(old, new):
             return number
     return min(len(known), len(documents))
+
+
+def _equal(old: Ended, new: Ended) -> bool:
+    alike = old[0] == new[0] and old[1] == new[1]
+    return alike and np.array_equal(_loss(old), _loss(new), equal_nan=True)
 
 
 def _misc(tid: Any, domain: Any, raws: Mapping[str, Any], why: dict[str, Any]) -> Document:
@@ -178,5 +191,5 @@ def _misc(tid: Any, domain: Any, raws: Mapping[str, Any], why: dict[str, Any]) -
         "workdir": domain.workdir,
         "idxs": {label: [tid] if label in raws else [] for label in domain.params},
         "vals": {label: [raws[label]] if label in raws else [] for label in domain.params},
-        OURS: why,
+        WHY: why,
     }

@@ -65,7 +65,8 @@ class Expression:
                     None if scale is None else scale.snap,
                 )
                 for label, scale in zip(labels, self._scales, strict=True)
-            ]
+            ],
+            key=self._key if any(self._bounds) else None,
         )
 
     def rows(self, points: Sequence[Mapping[str, Any]]) -> Codes:
@@ -94,6 +95,10 @@ class Expression:
         values = self._values(range(len(row)), row.tolist())
         pairs = zip(self._labels, self._nodes, strict=True)
         return {label: values[node] for label, node in pairs if node in values}
+
+    def _key(self, row: Codes) -> bytes:
+        """Of a row's values: where bounds depend on others, a range of codes can be one value."""
+        return repr(self.raws(row)).encode()
 
     def _read(self, node: Any) -> tuple[int, ...]:
         """The columns of the parameters that an expression reads."""

@@ -13,14 +13,13 @@ from hyperopt.pyll.base import MissingArgument
 from scipy.special import ndtr, ndtri
 
 from ..errors import SpaceError
-from .columns import MOST_RUNGS, UNASKED, Codes, Coding, codes_of, edges_of, numbers_of
+from .columns import LEAST_SHARE, MOST_RUNGS, UNASKED, Codes, Coding, codes_of, edges_of, numbers_of
 
 __all__ = ["Listed", "Raw", "Scale", "scale_of"]
 
 Raw: TypeAlias = int | float
 
 MOST_NAMES = 64  # numbers of a `randint` taken as names, which hyperopt says they are
-FAR = 1e-9  # the share of a prior beyond either end of a ladder; of a normal one, beyond all codes
 LARGEST_LOG = 709.0  # whose exponential is a float
 TINY = math.exp(-LARGEST_LOG)
 ARGUMENTS = ("low", "high", "mu", "sigma", "q", "p")
@@ -79,7 +78,7 @@ class Line:
     @property
     def ends(self) -> tuple[float, float]:
         """The least and the greatest share that has a value."""
-        return (FAR, 1.0 - FAR) if self.normal else (0.0, 1.0)
+        return (LEAST_SHARE, 1.0 - LEAST_SHARE) if self.normal else (0.0, 1.0)
 
     @property
     def snap(self) -> Callable[[Codes], Codes] | None:
@@ -197,14 +196,14 @@ def _measured(label: str, name: str, given: Mapping[str, Any]) -> Scale:
     if "q" not in given:
         return line
     # hyperopt rounds what it draws, which may leave the bounds
-    first, last = np.rint(line.at(np.array([FAR, 1.0 - FAR])) / step).tolist()
+    first, last = np.rint(line.at(np.array([LEAST_SHARE, 1.0 - LEAST_SHARE])) / step).tolist()
     return _ladder(line, step, first, last, float)
 
 
 def _options(shares: Mapping[int, float], order: Sequence[int] | None, *, ordered: bool) -> Listed:
     """Options that can be drawn, as names or in an order."""
     drawn = [option for option in order or shares if shares.get(option, 0.0) > 0.0]
-    ordered = ordered or (bool(order) and all(shares[option] >= FAR for option in drawn))
+    ordered = ordered or (bool(order) and all(shares[option] >= LEAST_SHARE for option in drawn))
     return Listed(drawn, [shares[option] for option in drawn], ordered=ordered)
 
 

@@ -43,6 +43,7 @@ FIRST_STEP, SHRINK = 0.1, 0.4  # of local search, in shares of the prior
 CURIOUS = 3  # every so many suggestions look for a larger improvement only
 CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
 SETTLED = 40  # trials from which on the others look for more than a little as well
+NARROWED = 75  # trials from which on the curious ones are chosen among few candidates
 WORTHWHILE = 0.03  # how much more, in the same unit
 WORTH_A_FAILURE = -7.0  # the logarithm of one below which what rather fails comes last
 HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
@@ -51,7 +52,6 @@ FEW = 32  # untried candidates below which a finite space is walked
 WALKED = 512  # rows that the walk adds
 MOST_WALKED = 100_000  # rows of a finite space that are asked for constraints
 BESIDE = 0.01  # how near a running trial a point comes after all others, as a share of the space
-LAST = 1e6  # what logarithms of improvements are lowered by for that
 MOST_BELIEVED = 200  # running trials that count, the latest
 
 
@@ -100,7 +100,7 @@ class Pace:
         Among few candidates chance has a say in where a curious suggestion looks. The best of many
         would be in the same places again and again, if the process is wrong about the others.
         """
-        return NARROW if _curious(number) and known >= SETTLED else self.breadth
+        return NARROW if _curious(number) and known >= NARROWED else self.breadth
 
 
 THOROUGH = Pace(WIDE, warps=WARPS, growth=1.1, kept=1)
@@ -155,6 +155,7 @@ class Searcher:
     ) -> None:
         self._columns, self._violated, self._repeats = columns, violated, repeats
         self._pace = pace
+        self._legal: tuple[list[Codes], bool] | None = None
         with _alone():
             self._earlier = None if earlier is None else Earlier(columns, earlier)
         self._surrogates = Surrogates(
@@ -208,14 +209,20 @@ class Searcher:
         except SearchStopped:
             if not self._columns.finite:
                 raise
-            every = itertools.islice(self._columns.every(), MOST_WALKED + 1)
-            rows = (Found(row, "prior") for row in every)
-            for walked, each in enumerate(untried(rows)):
-                if walked == MOST_WALKED:
-                    raise
-                if self._violation(each.row) is None:
-                    return each
-            return None
+            legal, whole = self._legal_rows()
+            left = next(untried(Found(row, "prior") for row in legal), None)
+            if left is None and not whole:
+                raise
+            return left
+
+    def _legal_rows(self) -> tuple[list[Codes], bool]:
+        """The legal rows of a finite space, and whether it is small enough for these to be all."""
+        if self._legal is None:
+            walk = self._columns.every()
+            rows = itertools.islice(walk, MOST_WALKED)
+            legal = [row for row in rows if self._violation(row) is None]
+            self._legal = legal, next(walk, None) is None
+        return self._legal
 
     def _violation(self, row: Codes) -> str | None:
         return None if self._violated is None else self._violated(row)
@@ -269,42 +276,26 @@ class Searcher:
             scores = model.scores(means, spreads, aim)
         if safe := bool(scores.max() < WORTH_A_FAILURE):
             scores = model.scores(means, spreads, aim, safe=True)
-        scores = scores - LAST * columns.beside(rows, pending, BESIDE)
-        legal: dict[int, bool] = {}
+        order = _Order(columns, self._violated, pending[-MOST_BELIEVED:])
         for round_ in range(breadth.rounds):
-            leading = itertools.islice(self._leading(rows, scores, legal), breadth.starts)
+            leading = itertools.islice(order.leading(rows, scores), breadth.starts)
             starts = np.repeat(np.fromiter(leading, dtype=np.intp), breadth.neighbours)
             if not len(starts):
                 break
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             near_means, near_spreads = model.process.predict(near)
             near_scores = model.scores(near_means, near_spreads, aim, safe=safe)
-            near_scores -= LAST * columns.beside(near, pending, BESIDE)
             rows, means = np.concatenate([rows, near]), np.concatenate([means, near_means])
             spreads = np.concatenate([spreads, near_spreads])
             scores = np.concatenate([scores, near_scores])
         sources += ["local"] * (len(rows) - len(sources))
-        for i in self._leading(rows, scores, legal):
+        for i in order.leading(rows, scores):
             yield Found(rows[i], sources[i], *model.expected(float(means[i, 0]), float(spreads[i])))
         for each in self._drawn(random):
             means, spreads = model.process.predict(each.row[None])
             yield Found(
                 each.row, each.source, *model.expected(float(means[0, 0]), float(spreads[0]))
             )
-
-    def _leading(self, rows: Codes, scores: Codes, legal: dict[int, bool]) -> Iterator[int]:
-        """The numbers of rows, the best first; where there are constraints, of the legal ones.
-
-        Nothing is learnt of illegal points, so that what seems best may lie among them for ever.
-
-        Args:
-            legal: what is known of rows by number, added to.
-        """
-        for i in np.argsort(-scores, kind="stable").tolist():
-            if self._violated is not None and i not in legal:
-                legal[i] = self._violated(rows[i]) is None
-            if legal.get(i, True):
-                yield i
 
     def _candidates(
         self,
@@ -343,6 +334,48 @@ class Searcher:
             row for row in self._columns.every() if not told.tried(self._columns.keys(row[None])[0])
         )
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
+
+
+@final
+class _Order:
+    """The order in which rows are tried: what is legal, by score, what stands beside a running trial last.
+
+    Nothing is learnt of illegal points, so that what seems best may lie among them for ever. What is
+    asked is remembered by the numbers of rows: those of a search only ever grow at the end.
+    """
+
+    def __init__(
+        self, columns: Columns, violated: Callable[[Codes], str | None] | None, running: Codes
+    ) -> None:
+        self._columns, self._violated, self._running = columns, violated, running
+        self._legal: dict[int, bool] = {}
+        self._beside: dict[int, bool] = {}
+
+    def leading(self, rows: Codes, scores: Codes) -> Iterator[int]:
+        """The numbers of rows, the best first."""
+        last = []
+        for i in np.argsort(-scores, kind="stable").tolist():
+            if not self._is_legal(i, rows):
+                continue
+            if self._is_beside(i, rows):
+                last.append(i)
+            else:
+                yield i
+        yield from last
+
+    def _is_legal(self, i: int, rows: Codes) -> bool:
+        if self._violated is None:
+            return True
+        if i not in self._legal:
+            self._legal[i] = self._violated(rows[i]) is None
+        return self._legal[i]
+
+    def _is_beside(self, i: int, rows: Codes) -> bool:
+        if not len(self._running):
+            return False
+        if i not in self._beside:
+            self._beside[i] = self._columns.beside(rows[i], self._running, BESIDE)
+        return self._beside[i]
 
 
 def _margin(known: int, number: int) -> float:

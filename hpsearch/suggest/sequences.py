@@ -142,7 +142,7 @@ def _sobol(parameters: Parameters, seed: int) -> Iterator[Point]:
         while True:
             yield parameters.complete(_no_choice)
     source = np.random.default_rng(seed % 2**64)
-    engine = qmc.Sobol(len(labels), scramble=True, seed=source)
+    engine = qmc.Sobol(len(labels), scramble=True, rng=source)
     while True:
         for row in engine.random(BLOCK):
             shares = dict(zip(labels, map(float, row), strict=True))

@@ -25,6 +25,7 @@ ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_KNOWN = 3  # losses that it needs
 UNSAFE = 1e6  # what a logarithm of improvement is lowered by, beyond all others
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
+WARY = 2.0  # the power of that: a process fitted to zeros and ones is too hopeful near its mean
 TAKING_TURNS = 2  # warps
 LEAST_COMPARED = 16  # trials before warps are compared; until then the first ones take turns
 FAVOUR = 0.02  # rank correlation that those are given for nothing
@@ -92,7 +93,7 @@ class Surrogate:
         if not self.failed:
             return found
         hope = 1.0 - self.failing - means[:, 1]
-        found += np.log(np.clip(hope, LEAST_HOPE, 1.0))
+        found += WARY * np.log(np.clip(hope, LEAST_HOPE, 1.0))
         return np.where(hope < 0.5, found - UNSAFE, found) if safe else found
 
     def expected(self, mean: float, spread: float) -> tuple[float, float, float]:

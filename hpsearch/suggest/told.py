@@ -11,7 +11,7 @@ from .columns import Codes, Columns
 
 __all__ = ["Told"]
 
-FAR = -9.0  # stands for a column that is not active where distances are taken
+ABSENT = -9.0  # stands for a column that is not active where distances are taken
 
 
 @final
@@ -57,7 +57,7 @@ class Told:
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.empty_like(array)], axis=axis))
         self._rows[count], self._losses[count] = row, loss
-        self._flat[:, count] = np.nan_to_num(row, nan=FAR)
+        self._flat[:, count] = np.nan_to_num(row, nan=ABSENT)
         self._active[count] = len(row) - np.isnan(row).sum()
         self.numbers.append(number)
         self.known += math.isfinite(loss)
@@ -90,7 +90,7 @@ class Told:
         own = np.flatnonzero(~np.isnan(row))
         for j in own:
             others = self._flat[j, : len(self)]
-            both += others != FAR
+            both += others != ABSENT
             total += np.minimum(np.abs(others - np.float32(row[j])), 1.0)
         either = self._active[: len(self)] - both + len(own)
         total += self._active[: len(self)] - both  # columns that only the other has

@@ -16,13 +16,15 @@ from scipy.special import ndtri
 
 from .columns import Codes
 
-__all__ = ["WARPS", "Warp", "Warped"]
+__all__ = ["WARPS", "Warp", "Warped", "least_believed"]
 
 FARTHEST = 6.0  # standard deviations below the median that a good loss can be
 LOWEST = 100.0  # standard deviations below the mean that a later loss can be
 LARGEST = 1e100  # losses beyond are as good as infinite: their squares would be
 SMALLEST = 1e-12  # a relative spread below which losses are equal
 TOP = 0.75  # the quantile of losses above which all are alike
+ODD = 25  # one loss in so many, and one more, may be far too good
+DEEP = 2.0  # how far: in distances of the best other one from the median
 NEAREST = 0.01  # the least distance from the best loss in a logarithm, that of the median being 1
 
 
@@ -147,9 +149,25 @@ def logarithm(losses: Codes) -> Warped:
 
 
 def _tame(losses: Codes) -> Codes:
-    """Losses whose squares neither overflow nor vanish."""
+    """Losses whose squares neither overflow nor vanish, and none of them far too good."""
     found = np.clip(losses, -LARGEST, LARGEST)
-    return found if np.ptp(found) > 1 / LARGEST else np.full_like(found, found[0])
+    if not np.ptp(found) > 1 / LARGEST:
+        return np.full_like(found, found[0])
+    return np.maximum(found, least_believed(found))
+
+
+def least_believed(losses: Codes) -> float:
+    """The least loss that is believed as it is.
+
+    One that is far below all others is rather a metric that broke than a discovery, and would
+    flatten them. If it is a discovery, it is still the best, and is believed as soon as a few others
+    come near it.
+    """
+    rank = min(1 + len(losses) // ODD, len(losses) - 1)
+    good = float(np.partition(losses, rank)[rank])
+    middle = float(np.median(losses))
+    typical = float(np.median(np.abs(losses - middle)))
+    return good - DEEP * max(middle - good, typical)
 
 
 def _standard(values: Codes, knee: float, zero: float, slope: float) -> Linear:
