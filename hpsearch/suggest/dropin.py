@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
@@ -26,7 +25,7 @@ __all__ = ["hyperopt_algo"]
 
 Document: TypeAlias = dict[str, Any]
 Algo: TypeAlias = Callable[[Sequence[Any], Any, Any, int], list[Document]]
-Ended: TypeAlias = tuple[Any, Any, Any, Any, Any]  # tid, vals, state, status and loss of a document
+Ended: TypeAlias = tuple[Any, Any, float | None]  # (tid, vals, loss; None is a failure)
 
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
@@ -101,15 +100,15 @@ class _Search:
 
     def learn(self, documents: Sequence[Document]) -> None:
         """Take in what is new; forget what is no longer as it was."""
-        ended = [_ended(d) for d in documents if d["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR)]
+        ended = [d for d in documents if d["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR)]
         kept = _common(self._ended, ended)
         if kept < len(self._ended):
             self._told.cut(kept)
             self._searcher.forget(kept)
             del self._ended[kept:]
-        new = ended[kept:]
-        for each, row in zip(new, self._rows(vals for _, vals, *_ in new), strict=True):
-            self._told.add(each[0], row, _loss(each))
+        new = [(d["tid"], d["misc"]["vals"], _loss(d)) for d in ended[kept:]]
+        for (tid, _, loss), row in zip(new, self._rows(vals for _, vals, _ in new), strict=True):
+            self._told.add(tid, row, math.nan if loss is None else loss)
         self._ended += new
 
     def suggest(
@@ -148,39 +147,27 @@ def _documents(trials: Any) -> list[Document]:
     return [document for document in documents if key is None or document["exp_key"] == key]
 
 
-def _ended(document: Document) -> Ended:
-    """What there is to learn of a trial that ended."""
+def _loss(document: Document) -> float | None:
+    """The loss of a trial that ended, None for a failure."""
     result = document["result"]
-    status, loss = result.get("status"), result.get("loss")
-    return document["tid"], document["misc"]["vals"], document["state"], status, loss
-
-
-def _loss(ended: Ended) -> float:
-    """The loss, NaN for a failure."""
-    _, _, state, status, found = ended
-    if state != JOB_STATE_DONE or status != STATUS_OK:
-        return math.nan
+    if document["state"] != JOB_STATE_DONE or result.get("status") != STATUS_OK:
+        return None
     try:
-        loss = float(found)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return loss if math.isfinite(loss) else math.nan
+        loss = float(result["loss"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return loss if math.isfinite(loss) else None
 
 
-def _common(known: Sequence[Ended], documents: Sequence[Ended]) -> int:
-    """How many at the beginning are as they were; a loss may have been edited.
-
-    Documents are mostly the very same objects, so that a long history is compared in no time.
-    """
-    for number, (old, new) in enumerate(zip(known, documents, strict=False)):
-        if not all(map(operator.is_, old, new)) and not _equal(old, new):
+def _common(known: Sequence[Ended], documents: Sequence[Document]) -> int:
+    """How many documents at the beginning are as they were; a loss may have been edited."""
+    for number, ((tid, vals, loss), document) in enumerate(zip(known, documents, strict=False)):
+        if document["tid"] != tid or _loss(document) != loss:
+            return number
+        found = document["misc"]["vals"]
+        if found is not vals and found != vals:
             return number
     return min(len(known), len(documents))
-
-
-def _equal(old: Ended, new: Ended) -> bool:
-    alike = old[0] == new[0] and old[1] == new[1]
-    return alike and np.array_equal(_loss(old), _loss(new), equal_nan=True)
 
 
 def _misc(tid: Any, domain: Any, raws: Mapping[str, Any], why: dict[str, Any]) -> Document:
