@@ -21,7 +21,7 @@ from hpsearch.suggest.auto import Auto
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
-from hpsearch.suggest.searcher import FAST, NARROW, THOROUGH, WIDE
+from hpsearch.suggest.paces import FAST, NARROW, THOROUGH, WIDE
 from hpsearch.suggest.surrogate import Surrogates
 from hpsearch.suggest.told import Told
 from hpsearch.suggest.warps import WARPS, least_believed

@@ -11,7 +11,7 @@ from ..space import Parameters
 from ..trial import Algorithm, Observation, Point, Suggestion, Value
 from .auto import Auto
 from .drawn import anneal_of, random_of, tpe_of
-from .searcher import FAST, THOROUGH
+from .paces import FAST, THOROUGH
 from .sequences import grid_of, qmc_of
 
 __all__ = ["NAMES", "fill", "make"]

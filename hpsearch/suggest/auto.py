@@ -14,7 +14,8 @@ from ..space import Parameters
 from ..trial import Observation, Suggestion, finite
 from .coded import Coded
 from .columns import Codes
-from .searcher import THOROUGH, Pace, Searcher
+from .paces import THOROUGH, Pace
+from .searcher import Searcher
 from .told import Told
 
 __all__ = ["Auto"]

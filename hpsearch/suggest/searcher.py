@@ -30,21 +30,16 @@ from . import moves
 from .columns import Codes, Columns
 from .earlier import Earlier
 from .legal import first_legal
+from .paces import THOROUGH, Breadth, Pace, margin
 from .surrogate import LEAST_KNOWN, MOST_GOOD, Surrogate, Surrogates
 from .told import Told
-from .warps import WARPS, Warp
 
-__all__ = ["FAST", "THOROUGH", "Found", "Pace", "Searcher"]
+__all__ = ["Found", "Searcher"]
 
 START = 6  # trials before the process is asked: the centre, then a Sobol sequence
 PARENTS = 10  # best trials that mutations start from
 SHARE_GOOD = 0.15  # trials that the Parzen mixture is made of
 FIRST_STEP, SHRINK = 0.1, 0.4  # of local search, in shares of the prior
-CURIOUS = 3  # every so many suggestions look for a larger improvement only
-CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
-SETTLED = 40  # trials from which on the others look for more than a little as well
-NARROWED = 75  # trials from which on the curious ones are chosen among few candidates
-WORTHWHILE = 0.03  # how much more, in the same unit
 WORTH_A_FAILURE = -7.0  # the logarithm of one below which what rather fails comes last
 HOPELESS = -10.0  # the logarithm of an improvement below which looking for it is no use
 TRIES, AT_ONCE = 1200, 200  # draws from the prior after all candidates
@@ -53,58 +48,6 @@ WALKED = 512  # rows that the walk adds
 MOST_WALKED = 100_000  # rows of a finite space that are asked for constraints
 BESIDE = 0.01  # how near a running trial a point comes after all others, as a share of the space
 MOST_BELIEVED = 200  # running trials that count, the latest
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Breadth:
-    """How many candidates a suggestion is chosen from.
-
-    Attributes:
-        prior, parzen, mutated: of each kind.
-        rounds, starts, neighbours: of local search: how often, from how many, how many of each.
-    """
-
-    prior: int
-    parzen: int
-    mutated: int
-    rounds: int
-    starts: int
-    neighbours: int
-
-
-WIDE = Breadth(128, 128, 256, rounds=6, starts=5, neighbours=20)
-NARROW = Breadth(16, 16, 32, rounds=1, starts=2, neighbours=16)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How much is computed for a suggestion.
-
-    Attributes:
-        breadth: of most suggestions; of the curious ones once there are many trials it is `NARROW`.
-        warps: of the losses; see `Surrogates`.
-        growth: of the history, after which the scales are fitted anew.
-        kept: trials for which a process is kept and only extended.
-    """
-
-    breadth: Breadth
-    warps: tuple[Warp, ...]
-    growth: float
-    kept: int
-
-    def breadth_of(self, number: int, known: int) -> Breadth:
-        """That of suggestion `number`, where so many trials are known.
-
-        Among few candidates chance has a say in where a curious suggestion looks. The best of many
-        would be in the same places again and again, if the process is wrong about the others.
-        """
-        return NARROW if _curious(number) and known >= NARROWED else self.breadth
-
-
-THOROUGH = Pace(WIDE, warps=WARPS, growth=1.1, kept=1)
-FAST = Pace(NARROW, warps=WARPS[:1], growth=1.5, kept=32)
 
 
 @final
@@ -267,7 +210,7 @@ class Searcher:
         model = self._surrogates.of(told, number)
         if len(pending):
             model = model.believing(pending[-MOST_BELIEVED:])
-        aim = model.best - _margin(len(told), number)
+        aim = model.best - margin(len(told), number)
         rows, sources = self._candidates(breadth, told, pending, model, random)
         means, spreads = model.process.predict(rows)
         scores = model.scores(means, spreads, aim)
@@ -376,18 +319,6 @@ class _Order:
         if i not in self._beside:
             self._beside[i] = self._columns.beside(rows[i], self._running, BESIDE)
         return self._beside[i]
-
-
-def _margin(known: int, number: int) -> float:
-    """How much better than the best a point should be, in standard deviations of the losses."""
-    if _curious(number):
-        return CURIOSITY
-    return WORTHWHILE if known >= SETTLED else 0.0
-
-
-def _curious(number: int) -> bool:
-    """Whether a suggestion looks for a larger improvement only."""
-    return number % CURIOUS == CURIOUS - 1
 
 
 @contextlib.contextmanager
