@@ -34,7 +34,20 @@ RIVALS = ("hyperopt tpe", "Optuna TPE", "Optuna mv+group", "random")
 FAMILIES = ("black-box", "conditional", "real", "keras")
 REFERENCES = Path(__file__).parent / "references.json"
 
+TITLES = {
+    "auto": "hpsearch `auto`",
+    "fast": "hpsearch `fast`",
+    "hyperopt tpe": "hyperopt TPE",
+    "Optuna TPE": "Optuna TPE",
+    "Optuna mv+group": "Optuna TPE, multivariate and group",
+    "random": "random",
+}
+MOST_ABOVE = 1.25  # times the best rival's median: more is told
+
 Runs = dict[tuple[str, str], dict[int, list[float]]]
+Groups = dict[str, list[str]]
+Spent = dict[str, float]
+Part = tuple[list[str], dict[str, Any]]
 
 
 def read(folder: Path, names: list[str]) -> tuple[Runs, dict[str, float]]:
@@ -135,75 +148,129 @@ def _versions() -> str:
     return f"python {platform.python_version()}, {', '.join(found)}"
 
 
-def tables(regrets: Regrets, names: list[str], methods: list[str], spent: dict[str, float]) -> Any:
-    """Markdown, and the same as data."""
-    budgets, longest = regrets.budgets, regrets.budgets[-1]
-    groups = {family: [n for n in names if NAMED[n].family == family] for family in FAMILIES}
-    groups = {family: found for family, found in groups.items() if found}
-    groups = groups | {"all": names} if len(groups) > 1 else groups
-    lines = [
-        f"{len(names)} problems, seeds {min(regrets.seeds)} to {max(regrets.seeds)}; {_versions()}; "
-        f"`{' '.join(['python', 'scripts/bench/suggest/report.py', *sys.argv[1:]])}` of the runs of run.py.",
-        "",
-        "| regret | " + " | ".join(f"{f} {b}" for f in groups for b in budgets) + " | CPU ms |",
-        "|---" * (len(groups) * len(budgets) + 2) + "|",
-    ]
-    data: dict[str, Any] = {"regret": {}, "ratio": {}, "ranks": {}, "match": {}, "worst": {}}
+def row(*cells: Any) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def head(*cells: Any) -> list[str]:
+    return [row(*cells), "|---" * len(cells) + "|"]
+
+
+def regret_table(regrets: Regrets, groups: Groups, methods: list[str], spent: Spent) -> Part:
+    """Mean regret of every method, by family and budget."""
+    budgets = regrets.budgets
+    lines = head("regret", *(f"{f} {b}" for f in groups for b in budgets), "CPU ms")
+    data = {}
     for method in methods:
-        found = {
+        found = data[method] = {
             f"{family} {budget}": float(np.exp(regrets.mean(group, method, budget)))
             for family, group in groups.items()
             for budget in budgets
         }
-        data["regret"][method] = found
-        cells = " | ".join(f"{value:.3f}" for value in found.values())
-        lines.append(f"| {method} | {cells} | {spent[method]:.1f} |")
-    lines += [
-        "",
-        "| auto against | family | trials | regret ratio (95%) | problems won, lost (p) | runs (p) |",
-        "|---|---|---|---|---|---|",
-    ]
+        lines.append(row(method, *(f"{v:.3f}" for v in found.values()), f"{spent[method]:.1f}"))
+    return lines, data
+
+
+def ratio_table(regrets: Regrets, groups: Groups, methods: list[str]) -> Part:
+    """Our regret over each rival's."""
+    lines = head(
+        *("auto against", "family", "trials", "regret ratio (95%)"),
+        *("problems won, lost (p)", "runs (p)"),
+    )
+    data = {}
     for rival in (m for m in methods if m not in (OURS, "fast")):
         for family, group in groups.items():
-            for budget in budgets:
-                r = ratio(regrets, group, rival, budget)
-                data["ratio"][f"{rival}, {family}, {budget}"] = r
-                lines.append(
-                    f"| {rival} | {family} | {budget} | {r['ratio']:.2f} "
-                    f"({r['low']:.2f} to {r['high']:.2f}) | {r['won']}, {r['lost']} "
-                    f"({r['sign_p']:.2g}) | {r['wilcoxon_p']:.1g} |"
-                )
-    lines += ["", "| trials | " + " | ".join(f"rank of {m}" for m in methods) + " |"]
-    lines.append("|---" * (len(methods) + 1) + "|")
-    for budget in budgets:
-        found = data["ranks"][budget] = ranks(regrets, names, methods, budget)
-        lines.append(f"| {budget} | " + " | ".join(f"{found[m]:.2f}" for m in methods) + " |")
-    lines.append("")
-    rivals = [m for m in methods if m in RIVALS and m != "random"]
-    for rival in rivals:
-        found = data["match"][rival] = trials_to_match(regrets, names, rival, longest)
-        lines.append(f"- {rival} after {longest} trials is matched after {found}.")
-    lines += [
-        "",
-        "| median regret | " + " | ".join(f"{m} {b}" for b in budgets for m in methods) + " |",
-    ]
-    lines.append("|---" * (len(methods) * len(budgets) + 1) + "|")
+            for budget in regrets.budgets:
+                r = data[f"{rival}, {family}, {budget}"] = ratio(regrets, group, rival, budget)
+                interval = f"{r['ratio']:.2f} ({r['low']:.2f} to {r['high']:.2f})"
+                sign = f"{r['won']}, {r['lost']} ({r['sign_p']:.2g})"
+                cells = rival, family, budget, interval, sign, f"{r['wilcoxon_p']:.1g}"
+                lines.append(row(*cells))
+    return lines, data
+
+
+def rank_table(regrets: Regrets, names: list[str], methods: list[str]) -> Part:
+    """Mean ranks over problems."""
+    lines, data = head("trials", *(f"rank of {m}" for m in methods)), {}
+    for budget in regrets.budgets:
+        found = data[str(budget)] = ranks(regrets, names, methods, budget)
+        lines.append(row(budget, *(f"{found[m]:.2f}" for m in methods)))
+    return lines, data
+
+
+def match_lines(regrets: Regrets, names: list[str], rivals: list[str]) -> Part:
+    """After how many trials we are where rivals are at the end."""
+    longest = regrets.budgets[-1]
+    data = {rival: trials_to_match(regrets, names, rival, longest) for rival in rivals}
+    return [f"- {r} after {longest} trials is matched after {n}." for r, n in data.items()], data
+
+
+def median_table(
+    regrets: Regrets, names: list[str], methods: list[str], rivals: list[str]
+) -> tuple[list[str], dict[str, float]]:
+    """The medians of each problem, and how much ours is above the best rival's."""
+    budgets, above = regrets.budgets, {}
+
+    def median(name: str, method: str, budget: int) -> float:
+        return float(np.exp(np.median(regrets.of(name, method, budget))))
+
+    lines = head("median regret", *(f"{m} {b}" for b in budgets for m in methods))
     for name in names:
-        cells = [float(np.exp(np.median(regrets.of(name, m, b)))) for b in budgets for m in methods]
-        lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in cells) + " |")
+        lines.append(row(name, *(f"{median(name, m, b):.2f}" for b in budgets for m in methods)))
         for budget in budgets:
-            best = min(np.median(regrets.of(name, m, budget)) for m in rivals)
-            over = float(np.exp(np.median(regrets.of(name, OURS, budget)) - best))
-            data["worst"][f"{name} {budget}"] = over
-    over = {key: value for key, value in data["worst"].items() if value > 1.25}
-    lines += ["", "Above 1.25 times the best rival's median: "]
-    lines[-1] += ", ".join(f"{key} ({value:.2f})" for key, value in over.items()) or "none"
-    return "\n".join(lines) + "\n", data
+            best = min(median(name, rival, budget) for rival in rivals)
+            above[f"{name} {budget}"] = median(name, OURS, budget) / best
+    over = [f"{key} ({value:.2f})" for key, value in above.items() if value > MOST_ABOVE]
+    lines += ["", f"Above {MOST_ABOVE} times the best rival's median: {', '.join(over) or 'none'}"]
+    return lines, above
+
+
+def tables(regrets: Regrets, names: list[str], methods: list[str], spent: Spent) -> Any:
+    """Markdown, and the same as data."""
+    groups = {family: [n for n in names if NAMED[n].family == family] for family in FAMILIES}
+    groups = {family: found for family, found in groups.items() if found}
+    groups = groups | {"all": names} if len(groups) > 1 else groups
+    rivals = [m for m in methods if m in RIVALS and m != "random"]
+    seeds = f"{min(regrets.seeds)} to {max(regrets.seeds)}"
+    command = " ".join(["python", "scripts/bench/suggest/report.py", *sys.argv[1:]])
+    parts: dict[str, tuple[list[str], Any]] = {
+        "regret": regret_table(regrets, groups, methods, spent),
+        "ratio": ratio_table(regrets, groups, methods),
+        "ranks": rank_table(regrets, names, methods),
+        "match": match_lines(regrets, names, rivals),
+        "worst": median_table(regrets, names, methods, rivals),
+    }
+    text = (
+        f"{len(names)} problems, seeds {seeds}; {_versions()}; `{command}` of the runs of run.py.\n"
+    )
+    text += "".join("\n" + "\n".join(lines) + "\n" for lines, _ in parts.values())
+    data = {"command": command, "versions": _versions(), "seeds": seeds, "cpu_ms": spent}
+    return text, data | {name: found for name, (_, found) in parts.items()}
+
+
+def summary(data: dict[str, Any], budgets: list[int], family: str) -> str:
+    """The tables that README and docs show."""
+    lines = head("regret after trials", *budgets, "CPU ms per suggestion")
+    for method, found in data["regret"].items():
+        cells = (f"{found[f'{family} {budget}']:.2g}" for budget in budgets)
+        lines.append(row(TITLES[method], *cells, f"{data['cpu_ms'][method]:.1f}"))
+    lines += ["", *head("regret of `auto` against", *(f"{budget} trials" for budget in budgets))]
+    rivals = [method for method in data["regret"] if method in RIVALS and method != "random"]
+    shown = [(rival, family) for rival in rivals]
+    others = dict.fromkeys(key.split(", ")[1] for key in data["ratio"])
+    shown += [(rivals[-1], other) for other in others if other != family]
+    for rival, group in shown:
+        title = TITLES[rival] if group == family else f"the last, {group}"
+        cells = (f"{data['ratio'][f'{rival}, {group}, {b}']['ratio']:.2f}" for b in budgets)
+        lines.append(row(title, *cells))
+    return "\n".join(lines) + "\n"
 
 
 def parallel(regrets: Regrets, runs: Runs, names: list[str]) -> tuple[str, dict[str, float]]:
     """What asynchronous workers cost: regret after 100 ended trials, beside one after another."""
     side = Regrets(runs)
+    regrets = Regrets(regrets.runs)
+    regrets.seeds = side.seeds = side.seeds & regrets.seeds
     methods = [m for m in (OURS, *RIVALS) if all((name, m) in runs for name in names)]
     found = {m: float(np.exp(side.mean(names, m, 100))) for m in methods}
     alone = {m: float(np.exp(regrets.mean(names, m, 100))) for m in methods}
@@ -219,7 +286,8 @@ def parallel(regrets: Regrets, runs: Runs, names: list[str]) -> tuple[str, dict[
     ]
     for rival in methods[1:]:
         lines.append(f"- 16 workers, auto against {rival}: {found[OURS] / found[rival]:.2f}")
-    return "\n".join(lines) + "\n", found
+    ratios = {m: found[m] / alone[m] for m in methods}
+    return "\n".join(lines) + "\n", {"regret": found, "of one by one": ratios}
 
 
 def picture(regrets: Regrets, names: list[str], methods: list[str], file: Path) -> None:
@@ -281,6 +349,9 @@ def main() -> None:
     suffix = "" if given.split == "test" else f"_{given.split}"
     (given.out / f"suggest{suffix}.md").write_text(text)
     (given.out / f"suggest{suffix}.json").write_text(json.dumps(data, indent=1) + "\n")
+    family = "all" if "all 25" in data["regret"][OURS] else given.split
+    short = summary(data, regrets.budgets, family)
+    (given.out / f"suggest{suffix}_summary.md").write_text(short)
     picture(regrets, names, methods, given.out / f"suggest{suffix}.png")
     keep(given.runs, names, given.out / f"suggest{suffix}_runs")
     if given.parallel is not None:

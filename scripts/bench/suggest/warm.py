@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import math
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from hpsearch.suggest import make
 EARLIER = 50  # trials
 BUDGETS = (5, 10, 25, 50)
 FLOOR = 0.01
+REFERENCES = Path(__file__).parent / "references.json"
 PAIRS: dict[str, tuple[str, Any, str]] = {
     "svm wine, then digits": ("kin", "svm wine", "svm digits"),
     "mlp wine, then digits": ("kin", "mlp wine", "mlp digits"),
@@ -89,35 +92,60 @@ def main() -> None:
     jobs = [(n, m, s) for n in PAIRS for m in OF for s in range(given.seeds)]
     with ProcessPoolExecutor(given.jobs) as pool:
         found = list(pool.map(functools.partial(_one, given.trials), jobs))
-    references = json.loads((Path(__file__).parent / "references.json").read_text())
-    lines = [
-        f"{given.seeds} seeds; earlier studies of {EARLIER} trials; command: "
-        f"`{' '.join(['python', *sys.argv])}`",
-        "",
-        "| regret | kind | " + " | ".join(f"{m} {b}" for b in BUDGETS for m in OF) + " |",
-        "|---" * (2 + len(BUDGETS) * len(OF)) + "|",
-    ]
-    data = []
-    for name, (kind, _, now) in PAIRS.items():
-        reference = references[now]
-        scale = reference["random"]["25"] - reference["best"]
-        cells = []
-        for budget in BUDGETS:
-            for method in OF:
-                best = [
-                    min(row["losses"][:budget]) - reference["best"]
-                    for row in found
-                    if (row["pair"], row["method"]) == (name, method)
-                ]
-                logs = np.log(np.maximum(np.array(best) / scale, FLOOR))
-                cells.append(float(np.exp(logs.mean())))
-        data.append({"pair": name, "kind": kind, "regret": cells})
-        lines.append(f"| {name} | {kind} | " + " | ".join(f"{c:.2f}" for c in cells) + " |")
-    text = "\n".join(lines) + "\n"
+    regrets = {(p, m, b): regret(found, p, m, b) for p in PAIRS for m in OF for b in BUDGETS}
+    text = (
+        f"{given.seeds} seeds; earlier studies of {EARLIER} trials; {_versions()}; "
+        f"`{' '.join(['python', *sys.argv])}`\n\n{_short(regrets)}\n\n{_whole(regrets)}\n"
+    )
+    data = [{"pair": p, "method": m, "trials": b, "regret": r} for (p, m, b), r in regrets.items()]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "warm.md").write_text(text)
-    (given.out / "warm.json").write_text(json.dumps(data, indent=1) + "\n")
+    (given.out / "warm.json").write_text(
+        json.dumps({"seeds": given.seeds, "versions": _versions(), "rows": data}, indent=1) + "\n"
+    )
     sys.stdout.write(text)
+
+
+def regret(runs: list[dict[str, Any]], pair: str, method: str, trials: int) -> float:
+    """The geometric mean over seeds; 1 is the median of 25 random draws."""
+    reference = json.loads(REFERENCES.read_text())[PAIRS[pair][2]]
+    best = [
+        min(row["losses"][:trials]) - reference["best"]
+        for row in runs
+        if (row["pair"], row["method"]) == (pair, method)
+    ]
+    scale = reference["random"]["25"] - reference["best"]
+    return float(np.exp(np.log(np.maximum(np.array(best) / scale, FLOOR)).mean()))
+
+
+def _short(regrets: dict[tuple[str, str, int], float]) -> str:
+    """Geometric means over the pairs of a kind."""
+    kinds = dict.fromkeys(kind for kind, _, _ in PAIRS.values())
+    heads = [f"{kind}, {budget}" for kind in kinds for budget in BUDGETS]
+    lines = [f"| regret after trials | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for method in OF:
+        cells = [
+            math.exp(
+                np.mean([math.log(regrets[p, method, b]) for p in PAIRS if PAIRS[p][0] == kind])
+            )
+            for kind in kinds
+            for b in BUDGETS
+        ]
+        lines.append(f"| {method} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def _whole(regrets: dict[tuple[str, str, int], float]) -> str:
+    heads = [f"{method} {budget}" for budget in BUDGETS for method in OF]
+    lines = [f"| regret | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for pair in PAIRS:
+        cells = [regrets[pair, method, budget] for budget in BUDGETS for method in OF]
+        lines.append(f"| {pair} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {version(name)}" for name in ("hpsearch", "optuna", "numpy", "scipy"))
 
 
 def _one(trials: int, job: tuple[str, str, int]) -> dict[str, Any]:
