@@ -207,19 +207,14 @@ class Searcher:
     ) -> Iterator[Found]:
         """Candidates in the order of their expected improvement."""
         columns, breadth = self._columns, self._pace.breadth_of(number, len(told))
-        model = self._surrogates.of(told, number)
-        if len(pending):
-            model = model.believing(pending[-MOST_BELIEVED:])
-        aim = model.best - margin(len(told), number)
+        model, running = self._surrogates.of(told, number), pending[-MOST_BELIEVED:]
+        if len(running):
+            model = model.believing(running)
         rows, sources = self._candidates(breadth, told, pending, model, random)
         means, spreads = model.process.predict(rows)
-        scores = model.scores(means, spreads, aim)
-        if scores.max() < HOPELESS:
-            aim = model.best
-            scores = model.scores(means, spreads, aim)
-        if safe := bool(scores.max() < WORTH_A_FAILURE):
-            scores = model.scores(means, spreads, aim, safe=True)
-        order = _Order(columns, self._violated, pending[-MOST_BELIEVED:])
+        scored = _scoring(model, means, spreads, margin(len(told), number))
+        scores = scored(means, spreads)
+        order = _Order(columns, self._violated, running)
         for round_ in range(breadth.rounds):
             leading = itertools.islice(order.leading(rows, scores), breadth.starts)
             starts = np.repeat(np.fromiter(leading, dtype=np.intp), breadth.neighbours)
@@ -227,18 +222,16 @@ class Searcher:
                 break
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             near_means, near_spreads = model.process.predict(near)
-            near_scores = model.scores(near_means, near_spreads, aim, safe=safe)
             rows, means = np.concatenate([rows, near]), np.concatenate([means, near_means])
             spreads = np.concatenate([spreads, near_spreads])
-            scores = np.concatenate([scores, near_scores])
+            scores = np.concatenate([scores, scored(near_means, near_spreads)])
         sources += ["local"] * (len(rows) - len(sources))
         for i in order.leading(rows, scores):
             yield Found(rows[i], sources[i], *model.expected(float(means[i, 0]), float(spreads[i])))
         for each in self._drawn(random):
             means, spreads = model.process.predict(each.row[None])
-            yield Found(
-                each.row, each.source, *model.expected(float(means[0, 0]), float(spreads[0]))
-            )
+            expected = model.expected(float(means[0, 0]), float(spreads[0]))
+            yield Found(each.row, each.source, *expected)
 
     def _candidates(
         self,
@@ -277,6 +270,21 @@ class Searcher:
             row for row in self._columns.every() if not told.tried(self._columns.keys(row[None])[0])
         )
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
+
+
+def _scoring(
+    model: Surrogate, means: Codes, spreads: Codes, wanted: float
+) -> Callable[[Codes, Codes], Codes]:
+    """How rows are scored, by what is in sight: means and spreads of the first candidates.
+
+    Where an improvement as large as is wanted is hopeless, any will do; and where none is worth a
+    failure, what rather fails comes last.
+    """
+    aim = model.best - wanted
+    if model.scores(means, spreads, aim).max() < HOPELESS:
+        aim = model.best
+    safe = bool(model.scores(means, spreads, aim).max() < WORTH_A_FAILURE)
+    return functools.partial(model.scores, aim=aim, safe=safe)
 
 
 @final
