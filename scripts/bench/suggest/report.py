@@ -252,7 +252,8 @@ def summary(data: dict[str, Any], budgets: list[int], family: str) -> str:
     """The tables that README and docs show."""
     lines = head("regret after trials", *budgets, "CPU ms per suggestion")
     for method, found in data["regret"].items():
-        cells = (f"{found[f'{family} {budget}']:.2g}" for budget in budgets)
+        values = (found[f"{family} {budget}"] for budget in budgets)
+        cells = (f"{value:.{2 if value >= 0.1 else 3}f}" for value in values)
         lines.append(row(TITLES[method], *cells, f"{data['cpu_ms'][method]:.1f}"))
     lines += ["", *head("regret of `auto` against", *(f"{budget} trials" for budget in budgets))]
     rivals = [method for method in data["regret"] if method in RIVALS and method != "random"]

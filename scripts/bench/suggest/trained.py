@@ -1,9 +1,12 @@
 """Every point of two discrete Keras spaces, trained for real: what the problems `keras` look up.
 
-    HPSEARCH_DATA=… python scripts/bench/suggest/trained.py digits|mnist [--workers 2] [--folder DIR]
+    HPSEARCH_DATA=… python scripts/bench/suggest/trained.py digits|mnist [--seed 0] [--workers 2]
+        [--folder DIR]
 
 is a grid search of `digits` or `mnist` below by hpsearch itself, so it goes on where it was cut
-off. Writes data/keras_NAME.json: every point, and its val_loss, null where training failed.
+off. Writes data/keras_NAME.json: every point, and its val_loss by seed, null where training failed.
+Another seed is added to those that are there: other weights, and for the digits another split. What
+is searched is the mean over seeds.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from problems import keras_words
+import numpy as np
+from problems import keras_words, key_of
 
 from hpsearch import Data, Fit, Space, choice, delayed, given, repeat, search
 from hpsearch.keras import Sequential, layers, optimizers
@@ -66,6 +70,7 @@ mnist = space("mnist", few_of_mnist(), epochs=4)
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("name", choices=["digits", "mnist"])
+    asked.add_argument("--seed", type=int, default=0, help="the next that is not there yet")
     asked.add_argument("--workers", type=int, default=2)
     asked.add_argument("--folder", type=Path, default=Path("mlruns"))
     given_ = asked.parse_args()
@@ -74,22 +79,26 @@ def main() -> None:
         algo="grid",
         workers=given_.workers,
         folder=given_.folder,
-        study=f"trained-{given_.name}",
+        study=f"trained-{given_.name}-{given_.seed}",
         resume=True,
-        seed=0,
+        seed=given_.seed,
         offline=True,
         check=False,
         keep_models=0,
     )
-    trials = [[trial.point, trial.value] for trial in found.trials]
     file = DATA / f"keras_{given_.name}.json"
+    known = json.loads(file.read_text())["trials"] if file.exists() else []
+    values = {key_of(point): found for point, found in known}
+    trials = [
+        [t.point, [*values.get(key_of(t.point), [])[: given_.seed], t.value]] for t in found.trials
+    ]
     versions = {name: version(name) for name in ("keras", "tensorflow", "numpy")}
     lines = ",\n".join(json.dumps(trial) for trial in trials)
     file.write_text(f'{{"versions": {json.dumps(versions)}, "trials": [\n{lines}\n]}}\n')
-    values = sorted(value for _, value in trials if value is not None)
-    failed = len(trials) - len(values)
+    means = [np.mean(found) for _, found in trials if None not in found]
+    failed = len(trials) - len(means)
     print(
-        f"{file.name}: {len(trials)} trials, {values[0]:.4f} to {values[-1]:.4f}, {failed} failed"
+        f"{file.name}: {len(trials)} trials, {min(means):.4f} to {max(means):.4f}, {failed} failed"
     )
 
 
