@@ -497,6 +497,11 @@ def test_takes_the_same_loss_from_every_trial(loss):
     assert len({repr(raws) for raws in vals(trials)}) == 14 or loss == "error"
 
 
+def test_the_function_itself_is_no_algorithm():
+    with pytest.raises(TypeError, match=r"Call it: algo=hpsearch.hyperopt_algo\(\)"):
+        minimise(judge, mixed(), 3, algo=hpsearch.hyperopt_algo)
+
+
 # --- documents --------------------------------------------------------------------------------
 
 

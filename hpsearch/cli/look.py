@@ -79,6 +79,7 @@ def list_command(folder: Path, as_json: bool) -> None:
                 "trials": counts_of(trials)["total"],
                 "max_trials": settings.get("budget", {}).get("max_trials"),
                 "begun": min((trial.started for trial in trials), default=None),
+                "script": settings.get("source") is None,
             }
         )
     if as_json:
@@ -98,16 +99,18 @@ def list_command(folder: Path, as_json: bool) -> None:
         print_table(["trials", "best", "study", "state", "objective", "begun"], cells, right=2)
         for row in rows:
             if row["state"] in ("killed", "interrupted"):
-                click.echo(_way_on(row["study"], folder))
+                click.echo(_way_on(row["study"], script=row["script"], folder=folder))
 
 
 def _done(trials: int, most: int | None) -> str:
     return str(trials) if most is None else f"{trials} of {most}"
 
 
-def _way_on(name: str, folder: Path) -> str:
+def _way_on(name: str, *, script: bool, folder: Path) -> str:
     from ..study import folder_option
 
+    if script:
+        return f"Go on with {name}: run its script with study={name!r}, resume=True"
     return f"Go on with {name}: hpsearch resume {name}{folder_option(folder)}"
 
 
@@ -164,8 +167,10 @@ def _show_study(
     )
     if settings.get("warm_start"):
         click.echo(f"Started from: {settings['warm_start']['study']}")
+    if (fast_from := settings.get("fast_from")) is not None:
+        click.echo(f"Suggestions are fast from trial {fast_from} on: trials were short.")
     if settings["state"] in ("killed", "interrupted"):
-        click.echo(_way_on(name, folder))
+        click.echo(_way_on(name, script=settings.get("source") is None, folder=folder))
     if best is not None:
         click.echo(f"Best: {value_text(best.value)} in trial {best.number}")
         for line in point_lines(best.point):
@@ -202,7 +207,8 @@ def _show_trial(
         "MLflow run": run_id or "not delivered",
     }
     if trial.outcome is not None:
-        rows |= {"weights": trial.outcome.params, "kept epoch": trial.outcome.epoch}
+        known = {"weights": trial.outcome.params, "kept epoch": trial.outcome.epoch}
+        rows |= {key: value for key, value in known.items() if value is not None}
         worker = trial.outcome.facts.get("worker")
         if worker is not None:
             rows["printed in"] = folder / "studies" / name / "logs" / f"worker-{worker}.log"

@@ -30,7 +30,7 @@ Ended: TypeAlias = tuple[Any, Any, float | None]  # (tid, vals, loss; None is a 
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
 
-def hyperopt_algo(*, repeats: bool = False) -> Algo:
+def hyperopt_algo(*asked: Any, repeats: bool = False) -> Algo:
     """Return our search for ``hyperopt.fmin(..., algo=hpsearch.hyperopt_algo())``.
 
     It takes the place of ``tpe.suggest``, whatever the space. Trials that failed (an exception
@@ -47,7 +47,15 @@ def hyperopt_algo(*, repeats: bool = False) -> Algo:
         a function ``(new_ids, domain, trials, seed) -> [document]``. Its documents depend on
         nothing but the space, the documents in `trials`, and the seed, which fmin draws from
         `rstate`.
+
+    Raises:
+        TypeError: where the function itself is given to fmin, which then asks it for documents.
     """
+    if asked:
+        raise TypeError(
+            "hyperopt_algo makes an algorithm, it is none itself. Call it: "
+            "algo=hpsearch.hyperopt_algo()."
+        )
     return _Suggest(repeats)
 
 
