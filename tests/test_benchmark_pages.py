@@ -27,7 +27,6 @@ def tables(file: Path) -> list[str]:
         (PAGE, "suggest_keras_summary.md", [0, 1]),
         (PAGE, "suggest.md", [-1]),  # sixteen workers
         (PAGE, "latency.md", [1]),  # forty parameters
-        (PAGE, "warm.md", [0]),
     ],
 )
 def test_a_page_shows_the_tables_that_were_measured(page, results, which):
