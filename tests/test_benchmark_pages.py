@@ -37,7 +37,7 @@ def test_a_page_shows_the_tables_that_were_measured(page, results, which):
 
 @pytest.mark.parametrize("split", ["suggest", "suggest_keras"])
 def test_the_runs_behind_the_tables_are_kept(split):
-    """As many seeds of every method on every problem; and the least mean regret is of these runs."""
+    """The same seeds of every method on every problem."""
     data = json.loads((RESULTS / f"{split}.json").read_text(encoding="utf-8"))
     kept = {}
     for file in (RESULTS / f"{split}_runs").glob("*.jsonl.gz"):

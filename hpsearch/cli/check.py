@@ -150,7 +150,6 @@ def _at(cause: Any) -> str:
 
 
 def _points(found: Any) -> str:
-
     built, failed = len(found.looks), len(found.failed)
     if found.uncovered or found.dead:
         what = "take the options and ends that were reached"

@@ -73,7 +73,6 @@ def _show(name: str, group: Any, succeeded: int, where: str) -> None:
 
 def _where(group: Any, succeeded: int) -> str:
     """The region in words, or why none is told."""
-
     region = group.region
     if region is None and not succeeded:
         return "No trial succeeded that could be compared with."
@@ -89,7 +88,6 @@ def _where(group: Any, succeeded: int) -> str:
 
 def _others(found: Any) -> str:
     """Trials that ended neither well nor by a fault of their own, in one line."""
-
     parts = []
     if found.rejected:
         parts.append(f"rejected as larger than max_params: {counted(found.rejected, 'trial')}")

@@ -61,6 +61,7 @@ def list_command(folder: Path, as_json: bool) -> None:
     from .tables import print_table, when
 
     rows: list[dict[str, Any]] = []
+    ways: list[str] = []
     names = studies(folder / "studies")
     for name in names:
         try:
@@ -69,6 +70,7 @@ def list_command(folder: Path, as_json: bool) -> None:
             click.echo(f"{name}: {error}", err=True)
             continue
         best = best_of(trials, maximize=settings["direction"] == "maximize")
+        ways += _way_on(name, settings, folder)
         rows.append(
             {
                 "study": name,
@@ -79,7 +81,6 @@ def list_command(folder: Path, as_json: bool) -> None:
                 "trials": counts_of(trials)["total"],
                 "max_trials": settings.get("budget", {}).get("max_trials"),
                 "begun": min((trial.started for trial in trials), default=None),
-                "script": settings.get("source") is None,
             }
         )
     if as_json:
@@ -97,21 +98,23 @@ def list_command(folder: Path, as_json: bool) -> None:
             for r in rows
         ]
         print_table(["trials", "best", "study", "state", "objective", "begun"], cells, right=2)
-        for row in rows:
-            if row["state"] in ("killed", "interrupted"):
-                click.echo(_way_on(row["study"], script=row["script"], folder=folder))
+        for way in ways:
+            click.echo(way)
 
 
 def _done(trials: int, most: int | None) -> str:
     return str(trials) if most is None else f"{trials} of {most}"
 
 
-def _way_on(name: str, *, script: bool, folder: Path) -> str:
+def _way_on(name: str, settings: dict[str, Any], folder: Path) -> list[str]:
+    """How to go on with a study that was cut off; nothing to say of any other."""
     from ..study import folder_option
 
-    if script:
-        return f"Go on with {name}: run its script with study={name!r}, resume=True"
-    return f"Go on with {name}: hpsearch resume {name}{folder_option(folder)}"
+    if settings["state"] not in ("killed", "interrupted"):
+        return []
+    if settings.get("source") is None:
+        return [f"Go on with {name}: run its script with study={name!r}, resume=True"]
+    return [f"Go on with {name}: hpsearch resume {name}{folder_option(folder)}"]
 
 
 @click.command(
@@ -169,8 +172,8 @@ def _show_study(
         click.echo(f"Started from: {settings['warm_start']['study']}")
     if (fast_from := settings.get("fast_from")) is not None:
         click.echo(f"Suggestions are fast from trial {fast_from} on: trials were short.")
-    if settings["state"] in ("killed", "interrupted"):
-        click.echo(_way_on(name, script=settings.get("source") is None, folder=folder))
+    for way in _way_on(name, settings, folder):
+        click.echo(way)
     if best is not None:
         click.echo(f"Best: {value_text(best.value)} in trial {best.number}")
         for line in point_lines(best.point):

@@ -264,7 +264,6 @@ def start_workers(options: Any) -> Any:
 
 
 def _announce(session: Any, watch: Any) -> None:
-
     options, count = session.options, len(session.problem.parameters)
     budget = counted(options.total, "trial") if options.total else "until its budget is used up"
     workers = f", {session.plan.in_words()}" if session.plan else ""

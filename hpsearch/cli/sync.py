@@ -75,7 +75,6 @@ def _synced(folder: Path, name: str, uri: str | None, *, one: bool) -> dict[str,
 
 
 def _line(found: dict[str, Any]) -> str:
-
     models = found["models"]
     told = [
         counted(found["trials"], "trial"),

@@ -53,7 +53,6 @@ class Auto:
         )
         self._told = Told(self._coded.columns)
         self._seen: list[Observation] = []
-        self._counts: list[int] = []  # how many of the first so many seen were told
 
     def __call__(
         self,
@@ -105,15 +104,14 @@ class Auto:
             history = sorted(history, key=_NUMBER)
             kept = _common(self._seen, history)
         if kept < len(self._seen):
-            count = self._counts[kept - 1] if kept else 0
+            count = sum(map(self._is_of_these, self._seen[:kept]))
             self._told.cut(count)
             self._searcher.forget(count)
-            del self._seen[kept:], self._counts[kept:]
+            del self._seen[kept:]
         for trial in history[kept:]:
             if self._is_of_these(trial):
                 self._told.add(trial.number, self._coded.row(trial.point), _loss(trial))
             self._seen.append(trial)
-            self._counts.append(len(self._told))
 
 
 def _loss(trial: Observation) -> float:

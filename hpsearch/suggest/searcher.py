@@ -212,9 +212,8 @@ class Searcher:
             model = model.believing(running)
         rows, sources = self._candidates(breadth, told, pending, model, random)
         means, spreads = model.process.predict(rows)
-        scored = _scoring(model, means, spreads, margin(len(told), number))
-        scores = scored(means, spreads)
-        order = _Order(columns, self._violated, running)
+        scored, scores = _scoring(model, means, spreads, margin(len(told), number))
+        order = _Order(columns, self._violation, running)
         for round_ in range(breadth.rounds):
             leading = itertools.islice(order.leading(rows, scores), breadth.starts)
             starts = np.repeat(np.fromiter(leading, dtype=np.intp), breadth.neighbours)
@@ -274,17 +273,20 @@ class Searcher:
 
 def _scoring(
     model: Surrogate, means: Codes, spreads: Codes, wanted: float
-) -> Callable[[Codes, Codes], Codes]:
-    """How rows are scored, by what is in sight: means and spreads of the first candidates.
+) -> tuple[Callable[[Codes, Codes], Codes], Codes]:
+    """How rows are scored, by what is in sight: means and spreads of the first candidates; and theirs.
 
     Where an improvement as large as is wanted is hopeless, any will do; and where none is worth a
     failure, what rather fails comes last.
     """
     aim = model.best - wanted
-    if model.scores(means, spreads, aim).max() < HOPELESS:
+    scores = model.scores(means, spreads, aim)
+    if scores.max() < HOPELESS:
         aim = model.best
-    safe = bool(model.scores(means, spreads, aim).max() < WORTH_A_FAILURE)
-    return functools.partial(model.scores, aim=aim, safe=safe)
+        scores = model.scores(means, spreads, aim)
+    if safe := bool(scores.max() < WORTH_A_FAILURE):
+        scores = model.scores(means, spreads, aim, safe=True)
+    return functools.partial(model.scores, aim=aim, safe=safe), scores
 
 
 @final
@@ -296,37 +298,28 @@ class _Order:
     """
 
     def __init__(
-        self, columns: Columns, violated: Callable[[Codes], str | None] | None, running: Codes
+        self, columns: Columns, violation: Callable[[Codes], str | None], running: Codes
     ) -> None:
-        self._columns, self._violated, self._running = columns, violated, running
-        self._legal: dict[int, bool] = {}
-        self._beside: dict[int, bool] = {}
+        self._columns, self._violation, self._running = columns, violation, running
+        self._beside: dict[int, bool | None] = {}  # None for an illegal row
 
     def leading(self, rows: Codes, scores: Codes) -> Iterator[int]:
         """The numbers of rows, the best first."""
         last = []
         for i in np.argsort(-scores, kind="stable").tolist():
-            if not self._is_legal(i, rows):
-                continue
-            if self._is_beside(i, rows):
+            if i not in self._beside:
+                self._beside[i] = self._asked(rows[i])
+            if self._beside[i]:
                 last.append(i)
-            else:
+            elif self._beside[i] is not None:
                 yield i
         yield from last
 
-    def _is_legal(self, i: int, rows: Codes) -> bool:
-        if self._violated is None:
-            return True
-        if i not in self._legal:
-            self._legal[i] = self._violated(rows[i]) is None
-        return self._legal[i]
-
-    def _is_beside(self, i: int, rows: Codes) -> bool:
-        if not len(self._running):
-            return False
-        if i not in self._beside:
-            self._beside[i] = self._columns.beside(rows[i], self._running, BESIDE)
-        return self._beside[i]
+    def _asked(self, row: Codes) -> bool | None:
+        """Whether a row stands beside a running trial, None if it is not legal."""
+        if self._violation(row) is not None:
+            return None
+        return self._columns.beside(row, self._running, BESIDE)
 
 
 @contextlib.contextmanager

@@ -92,9 +92,8 @@ class Told:
             others = self._flat[j, : len(self)]
             both += others != ABSENT
             total += np.minimum(np.abs(others - np.float32(row[j])), 1.0)
-        either = self._active[: len(self)] - both + len(own)
-        total += self._active[: len(self)] - both  # columns that only the other has
-        mean = total / np.maximum(either, 1.0)
+        others_only = self._active[: len(self)] - both
+        mean = (total + others_only) / np.maximum(others_only + len(own), 1.0)
         found = int(mean.argmin())
         return self.numbers[found], float(mean[found])
 

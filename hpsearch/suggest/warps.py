@@ -129,7 +129,7 @@ def half_gaussian(losses: Codes) -> Warped:
         scale = float(losses.std()) or 1.0
     found = np.empty(count)
     found[low] = np.maximum((losses[low] - middle) / scale, -FARTHEST)
-    (high,) = np.nonzero(~low)
+    high = np.flatnonzero(~low)
     ranks = np.arange(count - len(high), count)
     order = np.argsort(losses[high], kind="stable")
     found[high[order]] = np.maximum(ndtri((ranks + 0.5) / count), 0.0)

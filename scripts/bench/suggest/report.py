@@ -139,7 +139,7 @@ def ranks(
     return dict(zip(methods, found.round(2).tolist(), strict=True))
 
 
-def _versions() -> str:
+def versions() -> str:
     names = ("hpsearch", "hyperopt", "optuna", "numpy", "scipy", "scikit-learn", "coco-experiment")
     found = []
     for name in names:
@@ -241,10 +241,10 @@ def tables(regrets: Regrets, names: list[str], methods: list[str], spent: Spent)
         "worst": median_table(regrets, names, methods, rivals),
     }
     text = (
-        f"{len(names)} problems, seeds {seeds}; {_versions()}; `{command}` of the runs of run.py.\n"
+        f"{len(names)} problems, seeds {seeds}; {versions()}; `{command}` of the runs of run.py.\n"
     )
     text += "".join("\n" + "\n".join(lines) + "\n" for lines, _ in parts.values())
-    data = {"command": command, "versions": _versions(), "seeds": seeds, "cpu_ms": spent}
+    data = {"command": command, "versions": versions(), "seeds": seeds, "cpu_ms": spent}
     return text, data | {name: found for name, (_, found) in parts.items()}
 
 

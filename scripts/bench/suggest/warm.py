@@ -12,16 +12,16 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import math
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from methods import METHODS, Optuna, Ours
 from problems import NAMED, nn_tree, shared
+from report import FLOOR, REFERENCES, head, versions
+from report import row as table_row
 from threadpoolctl import threadpool_limits
 
 from hpsearch.space import Parameters, space_of
@@ -29,8 +29,6 @@ from hpsearch.suggest import make
 
 EARLIER = 50  # trials
 BUDGETS = (5, 10, 25, 50)
-FLOOR = 0.01
-REFERENCES = Path(__file__).parent / "references.json"
 PAIRS: dict[str, tuple[str, Any, str]] = {
     "svm wine, then digits": ("kin", "svm wine", "svm digits"),
     "mlp wine, then digits": ("kin", "mlp wine", "mlp digits"),
@@ -92,23 +90,30 @@ def main() -> None:
     jobs = [(n, m, s) for n in PAIRS for m in OF for s in range(given.seeds)]
     with ProcessPoolExecutor(given.jobs) as pool:
         found = list(pool.map(functools.partial(_one, given.trials), jobs))
-    regrets = {(p, m, b): regret(found, p, m, b) for p in PAIRS for m in OF for b in BUDGETS}
+    references = json.loads(REFERENCES.read_text())
+    regrets = {
+        (pair, method, budget): regret(found, references[now], pair, method, budget)
+        for pair, (_, _, now) in PAIRS.items()
+        for method in OF
+        for budget in BUDGETS
+    }
     text = (
-        f"{given.seeds} seeds; earlier studies of {EARLIER} trials; {_versions()}; "
+        f"{given.seeds} seeds; earlier studies of {EARLIER} trials; {versions()}; "
         f"`{' '.join(['python', *sys.argv])}`\n\n{_short(regrets)}\n\n{_whole(regrets)}\n"
     )
     data = [{"pair": p, "method": m, "trials": b, "regret": r} for (p, m, b), r in regrets.items()]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "warm.md").write_text(text)
     (given.out / "warm.json").write_text(
-        json.dumps({"seeds": given.seeds, "versions": _versions(), "rows": data}, indent=1) + "\n"
+        json.dumps({"seeds": given.seeds, "versions": versions(), "rows": data}, indent=1) + "\n"
     )
     sys.stdout.write(text)
 
 
-def regret(runs: list[dict[str, Any]], pair: str, method: str, trials: int) -> float:
+def regret(
+    runs: list[dict[str, Any]], reference: Any, pair: str, method: str, trials: int
+) -> float:
     """The geometric mean over seeds; 1 is the median of 25 random draws."""
-    reference = json.loads(REFERENCES.read_text())[PAIRS[pair][2]]
     best = [
         min(row["losses"][:trials]) - reference["best"]
         for row in runs
@@ -120,32 +125,26 @@ def regret(runs: list[dict[str, Any]], pair: str, method: str, trials: int) -> f
 
 def _short(regrets: dict[tuple[str, str, int], float]) -> str:
     """Geometric means over the pairs of a kind."""
-    kinds = dict.fromkeys(kind for kind, _, _ in PAIRS.values())
-    heads = [f"{kind}, {budget}" for kind in kinds for budget in BUDGETS]
-    lines = [f"| regret after trials | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    kinds: dict[str, list[str]] = {}
+    for pair, (kind, _, _) in PAIRS.items():
+        kinds.setdefault(kind, []).append(pair)
+    lines = head("regret after trials", *(f"{kind}, {b}" for kind in kinds for b in BUDGETS))
     for method in OF:
-        cells = [
-            math.exp(
-                np.mean([math.log(regrets[p, method, b]) for p in PAIRS if PAIRS[p][0] == kind])
-            )
-            for kind in kinds
+        means = [
+            np.exp(np.mean([np.log(regrets[pair, method, b]) for pair in pairs]))
+            for pairs in kinds.values()
             for b in BUDGETS
         ]
-        lines.append(f"| {method} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
+        lines.append(table_row(method, *(f"{mean:.2f}" for mean in means)))
     return "\n".join(lines)
 
 
 def _whole(regrets: dict[tuple[str, str, int], float]) -> str:
-    heads = [f"{method} {budget}" for budget in BUDGETS for method in OF]
-    lines = [f"| regret | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines = head("regret", *(f"{method} {b}" for b in BUDGETS for method in OF))
     for pair in PAIRS:
-        cells = [regrets[pair, method, budget] for budget in BUDGETS for method in OF]
-        lines.append(f"| {pair} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
+        found = (f"{regrets[pair, method, b]:.2f}" for b in BUDGETS for method in OF)
+        lines.append(table_row(pair, *found))
     return "\n".join(lines)
-
-
-def _versions() -> str:
-    return ", ".join(f"{name} {version(name)}" for name in ("hpsearch", "optuna", "numpy", "scipy"))
 
 
 def _one(trials: int, job: tuple[str, str, int]) -> dict[str, Any]:
