@@ -46,4 +46,4 @@ class Earlier:
         if self._process is None:
             return np.zeros((len(rows), 1))
         known = np.where(self._unknown, np.nan, rows)  # a new label is to change nothing
-        return self._process.predict(known)[0][:, :1]
+        return self._process.predict(known)[0][:, None]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
+from .cholesky import Root
 from .columns import Codes, Columns
 
 __all__ = ["Features", "Posterior", "Scales", "fitted"]
@@ -34,11 +35,11 @@ NOISE = 1e-3  # centre of the prior on the noise; the variance of all losses is 
 NOISE_SPREAD = 2.0
 SIGNAL_SPREAD = 1.0
 MAIN_SPREAD = 1.5
-LEAST_NOISE, MOST_NOISE = 1e-6, 1e9
+LEAST_NOISE = 1e-6
 NO_DENSITY = 1e25  # minus the logarithm of one, where there is no covariance
 ITERATIONS = 25
-KNOTS = 7  # of a main effect
-MAIN_LENGTH = 0.5  # its length scale
+MAIN_LENGTH = 0.5  # the length scale of a main effect
+WAVES = 5  # that it is made of: its covariance is right to 0.008
 GUESSED = 2.0  # standard deviation of the weight of a guess, where other main effects have 1
 FINE = 256  # codes are rounded to so many parts in it
 
@@ -50,11 +51,13 @@ def matern(distance: Codes) -> Codes:
 
 
 def _main_table() -> Codes:
-    """Features (FINE + 1, KNOTS) of an ordered code, whose products are nearly Matérn 5/2."""
-    knots = (np.arange(KNOTS) + 0.5) / KNOTS
+    """Features (FINE + 1, WAVES) of an ordered code, whose products are nearly Matérn 5/2.
+
+    They are the first functions of its Karhunen-Loève expansion (Rasmussen and Williams, 4.3).
+    """
     at = np.linspace(0.0, 1.0, FINE + 1)
-    values, vectors = np.linalg.eigh(matern(ROOT5 / MAIN_LENGTH * abs(knots[:, None] - knots)))
-    table = matern(ROOT5 / MAIN_LENGTH * abs(at[:, None] - knots)) @ (vectors / np.sqrt(values))
+    values, vectors = np.linalg.eigh(matern(ROOT5 / MAIN_LENGTH * abs(at[:, None] - at)))
+    table = vectors[:, -WAVES:] * np.sqrt(values[-WAVES:])
     found: Codes = table / np.sqrt((table**2).sum(axis=1, keepdims=True))
     return found
 
@@ -103,7 +106,7 @@ class Features:
         idle = np.isnan(ordered)
         parts = self._table[np.rint(np.where(idle, 0.0, ordered) * FINE).astype(np.intp)]
         parts[idle] = 0.0
-        found = np.zeros((len(rows), KNOTS * len(self._ordered) + self._singles))
+        found = np.zeros((len(rows), WAVES * len(self._ordered) + self._singles))
         found[:, self._singles :] = parts.reshape(len(rows), -1)
         where, which, options = self._chosen(rows)
         found[where, self._single_starts[which] + options] = 1.0 / math.sqrt(self.active)
@@ -217,89 +220,71 @@ class _Density:
         return value, slope
 
 
-def _root(kernel: Codes, noise: float) -> tuple[Codes, float]:
-    """The lower Cholesky root of a covariance with noise, and the noise: more where it is singular.
-
-    Raises:
-        LinAlgError: if it is no covariance at all.
-    """
-    while noise < MOST_NOISE:
-        noisy = kernel.copy(order="F")
-        noisy[np.diag_indices(len(kernel))] += noise
-        root, failed = lapack.dpotrf(noisy, lower=1, overwrite_a=1)
-        if not failed:
-            return root, noise
-        noise *= 10.0
-    raise np.linalg.LinAlgError("not a covariance")
-
-
-def _solved(root: Codes, right: Codes) -> Codes:
-    """root⁻¹ right, for a lower root."""
-    found: Codes
-    found, _ = lapack.dtrtrs(root, right, lower=1)
-    return found
-
-
 @final
 class Posterior:
-    """The process given values (n, k) at rows (n, columns): k functions with the same covariance."""
+    """The process given values (n,) at rows (n, columns).
+
+    Attributes:
+        covariance: of the rows with one another (n, n), without noise.
+    """
 
     def __init__(self, features: Features, scales: Scales, rows: Codes, values: Codes) -> None:
         self._features, self._scales = features, scales
         self._weights = ROOT5 / scales.lengths[features.column_of]
         self._near, self._main = self._placed(rows)
         self._squares = (self._near**2).sum(axis=1)
-        self._root, noise = _root(self._covariance(self._near, self._main), scales.noise)
-        self._noise = np.full(len(rows), noise)
+        self.covariance = self._covariance(self._near, self._main)
+        self._root = Root.of(self.covariance, scales.noise)
         self._values = values
-        self._solved, _ = lapack.dpotrs(self._root, values, lower=1)
+        self._solved = self._root.solved(values)
 
     def __len__(self) -> int:
         return len(self._values)
 
     @property
     def means(self) -> Codes:
-        """The means at the own rows (n, k)."""
-        found: Codes = self._values - self._noise[:, None] * self._solved
+        """The means at the own rows (n,)."""
+        found: Codes = self._values - self._root.noise * self._solved
         return found
 
     @property
     def left_out(self) -> Codes:
-        """What is predicted of each value from all others (n, k): Rasmussen and Williams, 5.12."""
-        inverse, _ = lapack.dpotri(self._root, lower=1)
-        found: Codes = self._values - self._solved / np.diag(inverse)[:, None]
+        """What is predicted of each value from all others (n,): Rasmussen and Williams, 5.12."""
+        found: Codes = self._values - self._solved / np.diag(self._root.inverse())
         return found
 
-    def extended(self, rows: Codes, values: Codes) -> Posterior:
-        """The process with more rows, at a fraction of the cost."""
+    def extended(self, rows: Codes, values: Codes | None) -> Posterior:
+        """The process with more rows, at a fraction of the cost.
+
+        Args:
+            values: None if they are as is expected, so that there is nothing to be learnt beside
+                them (a kriging believer: Ginsbourger, Le Riche and Carraro, *Kriging is well-suited
+                to parallelize optimization*, 2010).
+        """
         found = copy.copy(self)
         near, main = self._placed(rows)
         across = self._covariance(near, main)
-        inside = _solved(self._root, across.T)
         found._near, found._main = near, main
         found._squares = (near**2).sum(axis=1)
-        left = found._covariance(near, main) - inside.T @ inside
-        count = len(self)
-        found._root = np.zeros((count + len(rows), count + len(rows)), order="F")
-        found._root[:count, :count] = self._root
-        found._root[count:, :count] = inside.T
-        found._root[count:, count:], noise = _root(left, self._scales.noise)
-        found._noise = np.concatenate([self._noise, np.full(len(rows), noise)])
+        own = found._covariance(near, main)
+        found.covariance = np.block([[self.covariance, across.T], [across, own]])
+        found._root = self._root.extended(across, own)
         found._near = np.concatenate([self._near, near])
         found._main = np.concatenate([self._main, main])
         found._squares = np.concatenate([self._squares, found._squares])
-        found._values = np.concatenate([self._values, values])
-        found._solved, _ = lapack.dpotrs(found._root, found._values, lower=1)
+        new = across @ self._solved if values is None else values
+        found._values = np.concatenate([self._values, new])
+        found._solved = found._root.solved(found._values)
         return found
 
-    def predict(self, rows: Codes) -> tuple[Codes, Codes]:
-        """Means (n, k) and standard deviation (n,) at rows, without noise."""
+    def predict(self, rows: Codes) -> tuple[Codes, Codes, Codes]:
+        """Means (m,) and standard deviations (m,) at rows, without noise; covariances (m, n)."""
         near, main = self._placed(rows)
-        kernel = self._covariance(near, main)
-        inside = _solved(self._root, kernel.T)
+        across = self._covariance(near, main)
+        inside = self._root.halved(across.T)
         prior = self._scales.signal + np.einsum("ij,ij->i", main, main)
         variance = prior - np.einsum("ij,ij->j", inside, inside)
-        return kernel @ self._solved, np.sqrt(np.maximum(variance, 1e-12))
+        return across @ self._solved, np.sqrt(np.maximum(variance, 1e-12)), across
 
     def _placed(self, rows: Codes) -> tuple[Codes, Codes]:
         near = self._features.near(rows) * self._weights

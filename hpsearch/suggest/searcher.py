@@ -31,7 +31,7 @@ from .columns import Codes, Columns
 from .earlier import Earlier
 from .legal import first_legal
 from .paces import THOROUGH, Breadth, Pace, margin
-from .surrogate import LEAST_KNOWN, MOST_GOOD, Surrogate, Surrogates
+from .surrogate import LEAST_KNOWN, MOST_GOOD, Expected, Surrogate, Surrogates
 from .told import Told
 
 __all__ = ["Found", "Searcher"]
@@ -211,8 +211,8 @@ class Searcher:
         if len(running):
             model = model.believing(running)
         rows, sources = self._candidates(breadth, told, pending, model, random)
-        means, spreads = model.process.predict(rows)
-        scored, scores = _scoring(model, means, spreads, margin(len(told), number))
+        expected = model.predict(rows)
+        scored, scores = _scoring(model, expected, margin(len(told), number))
         order = _Order(columns, self._violation, running)
         for round_ in range(breadth.rounds):
             leading = itertools.islice(order.leading(rows, scores), breadth.starts)
@@ -220,17 +220,14 @@ class Searcher:
             if not len(starts):
                 break
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
-            near_means, near_spreads = model.process.predict(near)
-            rows, means = np.concatenate([rows, near]), np.concatenate([means, near_means])
-            spreads = np.concatenate([spreads, near_spreads])
-            scores = np.concatenate([scores, scored(near_means, near_spreads)])
+            of_near = model.predict(near)
+            rows, expected = np.concatenate([rows, near]), expected.joined(of_near)
+            scores = np.concatenate([scores, scored(of_near)])
         sources += ["local"] * (len(rows) - len(sources))
         for i in order.leading(rows, scores):
-            yield Found(rows[i], sources[i], *model.expected(float(means[i, 0]), float(spreads[i])))
+            yield Found(rows[i], sources[i], *model.outlook(expected, i))
         for each in self._drawn(random):
-            means, spreads = model.process.predict(each.row[None])
-            expected = model.expected(float(means[0, 0]), float(spreads[0]))
-            yield Found(each.row, each.source, *expected)
+            yield Found(each.row, each.source, *model.outlook(model.predict(each.row[None]), 0))
 
     def _candidates(
         self,
@@ -272,20 +269,20 @@ class Searcher:
 
 
 def _scoring(
-    model: Surrogate, means: Codes, spreads: Codes, wanted: float
-) -> tuple[Callable[[Codes, Codes], Codes], Codes]:
-    """How rows are scored, by what is in sight: means and spreads of the first candidates; and theirs.
+    model: Surrogate, expected: Expected, wanted: float
+) -> tuple[Callable[[Expected], Codes], Codes]:
+    """How rows are scored, by what is expected of the first candidates; and their scores.
 
     Where an improvement as large as is wanted is hopeless, any will do; and where none is worth a
     failure, what rather fails comes last.
     """
     aim = model.best - wanted
-    scores = model.scores(means, spreads, aim)
+    scores = model.scores(expected, aim)
     if scores.max() < HOPELESS:
         aim = model.best
-        scores = model.scores(means, spreads, aim)
+        scores = model.scores(expected, aim)
     if safe := bool(scores.max() < WORTH_A_FAILURE):
-        scores = model.scores(means, spreads, aim, safe=True)
+        scores = model.scores(expected, aim, safe=True)
     return functools.partial(model.scores, aim=aim, safe=safe), scores
 
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from .columns import Codes, Columns, Mask
+from .failing import Failing
 from .gaussian import Features, Posterior, Scales, fitted
 from .improvement import log_improvement
 from .told import Told
 from .warps import Warp, Warped
 
-__all__ = ["LEAST_KNOWN", "MOST_GOOD", "Surrogate", "Surrogates"]
+__all__ = ["LEAST_KNOWN", "MOST_GOOD", "Expected", "Surrogate", "Surrogates"]
 
 BEST, LATEST, SPREAD = 100, 30, 70  # trials that the process is given, of more
 MOST_FITTED = 150  # trials that its scales are fitted to
@@ -25,7 +26,7 @@ ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_KNOWN = 3  # losses that it needs
 UNSAFE = 1e6  # what a logarithm of improvement is lowered by, beyond all others
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
-WARY = 2.0  # the power of that: a process fitted to zeros and ones is too hopeful near its mean
+WARY = 4.0  # the power of that: what is fitted to zeros and ones is too hopeful beyond a border
 TAKING_TURNS = 2  # warps
 LEAST_COMPARED = 16  # trials before warps are compared; until then the first ones take turns
 FAVOUR = 0.02  # rank correlation that those are given for nothing
@@ -34,53 +35,96 @@ MOST_GOOD = 25  # trials that did best, whose numbers are kept
 
 @final
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What is expected of rows.
+
+    Attributes:
+        means, spreads: of the warped losses (m,).
+        failing: the chance to fail (m,).
+    """
+
+    means: Codes
+    spreads: Codes
+    failing: Codes
+
+    def joined(self, other: Expected) -> Expected:
+        """Of these rows and others."""
+        return Expected(
+            np.concatenate([self.means, other.means]),
+            np.concatenate([self.spreads, other.spreads]),
+            np.concatenate([self.failing, other.failing]),
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Surrogate:
     """What the process knows at one moment.
 
+    Of a trial that failed, or still runs, the process believes what it expects: nothing is to be
+    learnt beside it.
+
     Attributes:
-        process: of the warped losses, and of failures.
+        process: of the warped losses.
         warped: what its values mean.
-        failing: the share of trials that failed, of those that it was made for.
-        failed: whether any has failed.
+        failed: which of the process's rows failed.
+        failing: where trials fail, None if none has.
         count: how many trials it knows of.
         least: the numbers of those that did best, ascending by loss.
     """
 
     process: Posterior
     warped: Warped
-    failing: float
-    failed: bool
+    failed: Mask
+    failing: Failing | None
     count: int
     least: NDArray[np.intp]
 
     @property
     def best(self) -> float:
-        """The least mean of the losses at a known row."""
-        return float(self.process.means[:, 0].min())
+        """The least mean of the losses at a row that did not fail."""
+        return float(self.process.means[~self.failed].min())
 
-    def extended(self, told: Told, count: int) -> Surrogate:
-        """With the trials that ended since, up to so many in all."""
-        losses = told.losses[self.count : count]
-        failed = ~np.isfinite(losses)
-        values = self.warped.later(np.where(failed, np.inf, losses))
-        values = np.stack([values, failed - self.failing], axis=1)
-        process = self.process.extended(told.rows[self.count : count], values)
-        least = np.concatenate([self.least, np.arange(self.count, count)])
+    def extended(self, told: Told) -> Surrogate:
+        """With the trial that ended next."""
+        number = self.count
+        row, loss = told.rows[number : number + 1], told.losses[number : number + 1]
+        failed = ~np.isfinite(loss)
+        process = self.process.extended(row, None if failed[0] else self.warped.later(loss))
+        least = np.append(self.least, number)
         ranked = np.argsort(np.nan_to_num(told.losses[least], nan=np.inf), kind="stable")
         return replace(
             self,
             process=process,
-            count=count,
-            failed=self.failed or bool(failed.any()),
+            failed=np.append(self.failed, failed),
+            failing=self._failing(process.covariance, failed),
+            count=number + 1,
             least=least[ranked[:MOST_GOOD]],
         )
 
-    def believing(self, pending: Codes) -> Surrogate:
-        """With trials that run, as if they ended as expected."""
-        means, _ = self.process.predict(pending)
-        return replace(self, process=self.process.extended(pending, means))
+    def _failing(self, covariance: Codes, failed: Mask) -> Failing | None:
+        """What is known of failures with one more trial."""
+        if self.failing is not None:
+            return self.failing.extended(covariance, failed)
+        if not failed.any():
+            return None
+        return Failing.of(covariance, np.append(self.failed, failed))
 
-    def scores(self, means: Codes, spreads: Codes, aim: float, *, safe: bool = False) -> Codes:
+    def believing(self, pending: Codes) -> Surrogate:
+        """With trials that run."""
+        return replace(
+            self,
+            process=self.process.extended(pending, None),
+            failed=np.append(self.failed, np.zeros(len(pending), dtype=bool)),
+        )
+
+    def predict(self, rows: Codes) -> Expected:
+        """What is expected of rows (m, columns)."""
+        means, spreads, across = self.process.predict(rows)
+        failing = np.zeros(len(rows)) if self.failing is None else self.failing.at(across)
+        return Expected(means, spreads, failing)
+
+    def scores(self, of: Expected, aim: float, *, safe: bool = False) -> Codes:
         """Logarithms of the improvements that are expected over `aim`, failures considered.
 
         Args:
@@ -89,15 +133,16 @@ class Surrogate:
         Schonlau, Welch and Jones, *Global versus Local Search in Constrained Optimization of
         Computer Models*, 1998: improvement times the probability that there is a value at all.
         """
-        found = log_improvement(means[:, 0], spreads, aim)
-        if not self.failed:
+        found = log_improvement(of.means, of.spreads, aim)
+        if self.failing is None:
             return found
-        hope = 1.0 - self.failing - means[:, 1]
-        found += WARY * np.log(np.clip(hope, LEAST_HOPE, 1.0))
+        hope = 1.0 - of.failing
+        found += WARY * np.log(np.maximum(hope, LEAST_HOPE))
         return np.where(hope < 0.5, found - UNSAFE, found) if safe else found
 
-    def expected(self, mean: float, spread: float) -> tuple[float, float, float]:
-        """The loss, its standard deviation and its improvement over the best, in units of the loss."""
+    def outlook(self, of: Expected, which: int) -> tuple[float, float, float]:
+        """Of one row the loss, its standard deviation and its improvement over the best, in its units."""
+        mean, spread = float(of.means[which]), float(of.spreads[which])
         (log,) = log_improvement(np.array([mean]), np.array([spread]), self.best)
         slope = self.warped.slope(mean)
         return self.warped.loss(mean), slope * spread, slope * math.exp(log)
@@ -142,7 +187,7 @@ class Surrogates:
         if model is None or began != start or model.count > len(told):
             model = self._begun(told, start, which)
         while model.count < len(told):  # one by one: several at once differ in the last digits
-            model = model.extended(told, model.count + 1)
+            model = model.extended(told)
         self._models[which] = (model, start)
         return model
 
@@ -154,15 +199,22 @@ class Surrogates:
 
     def _begun(self, told: Told, start: int, which: int) -> Surrogate:
         """One of the first trials."""
-        losses, failed = _first(told, start)
+        losses = told.losses[:start]
+        known = np.isfinite(losses)
         scales = self._fitted(told, self._fitted_to(told, start), which)
-        warped = self._warps[which](losses)
-        failing = float(failed.mean())
-        picked = _picked(losses, BEST, LATEST, SPREAD)
-        values = np.stack([warped.values, failed - failing], axis=1)[picked]
-        process = Posterior(self._features, scales, told.rows[picked], values)
-        least = _least(losses, MOST_GOOD)
-        return Surrogate(process, warped, failing, bool(failed.any()), start, least)
+        warped = self._warps[which](losses[known])
+        values = np.full(start, np.nan)
+        values[known] = warped.values
+        picked = _picked(np.where(known, losses, np.inf), BEST, LATEST, SPREAD)
+        good, bad = picked[known[picked]], picked[~known[picked]]
+        process = Posterior(self._features, scales, told.rows[good], values[good])
+        failed = np.arange(len(picked)) >= len(good)
+        failing = None
+        if len(bad):
+            process = process.extended(told.rows[bad], None)
+            failing = Failing.of(process.covariance, failed)
+        least = _least(np.where(known, losses, np.inf), MOST_GOOD)
+        return Surrogate(process, warped, failed, failing, start, least)
 
     def _fitted_to(self, told: Told, start: int) -> int:
         """How many of the first `start` the scales are of: those when it last had grown by a share."""
@@ -183,10 +235,11 @@ class Surrogates:
 
     def _sample(self, told: Told, count: int, which: int) -> tuple[NDArray[np.intp], Codes, Codes]:
         """Of the first trials those that scales are fitted to: numbers, values, losses."""
-        losses, _ = _first(told, count)
+        known = np.flatnonzero(np.isfinite(told.losses[:count]))
+        losses = told.losses[known]
         share = MOST_FITTED / (BEST + LATEST + SPREAD)
         picked = _picked(losses, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
-        return picked, self._warps[which](losses).values[picked], losses[picked]
+        return known[picked], self._warps[which](losses).values[picked], losses[picked]
 
     def _ordered(self, told: Told) -> list[int]:
         """The warps, first those whose process predicts left out losses best.
@@ -207,20 +260,10 @@ class Surrogates:
         """The rank correlation of losses and what is predicted of them, in [-1, 1]."""
         scales = self._fitted(told, count, which)
         picked, values, losses = self._sample(told, count, which)
-        process = Posterior(self._features, scales, told.rows[picked], values[:, None])
+        process = Posterior(self._features, scales, told.rows[picked], values)
         better = np.minimum(losses, np.median(losses))
-        found = float(kendalltau(process.left_out[:, 0], better).statistic)
+        found = float(kendalltau(process.left_out, better).statistic)
         return (found if math.isfinite(found) else 0.0) + (FAVOUR if which < TAKING_TURNS else 0.0)
-
-
-def _first(told: Told, count: int) -> tuple[Codes, Mask]:
-    """The losses of the first trials with their worst in place of failures, and which those are.
-
-    Not the worst of all: what is known of the first trials must not depend on what came after.
-    """
-    losses = told.losses[:count]
-    failed = ~np.isfinite(losses)
-    return np.where(failed, losses[~failed].max(), losses), failed
 
 
 def _least(losses: Codes, count: int) -> NDArray[np.intp]:
