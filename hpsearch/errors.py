@@ -17,6 +17,7 @@ A message has three parts: the rule, what came, what to write instead; at most s
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 __all__ = [
@@ -80,10 +81,21 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def _rank(name: str) -> tuple[float, str]:
+    """Numbers by size, before names."""
+    try:
+        number = float(name)
+    except ValueError:
+        number = math.inf
+    return number if math.isfinite(number) else math.inf, name
+
+
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """Return ``Did you mean 'a' or 'b'?`` for the closest known names, or their list if few."""
-    names = sorted({str(item) for item in known})
-    close = difflib.get_close_matches(str(name), names, n=count, cutoff=0.6)
+    names = sorted({str(item) for item in known}, key=_rank)
+    folded = {item.casefold(): item for item in names}
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=count, cutoff=0.6)
+    close = [folded[item] for item in near]
     tail = [item for item in names if item.endswith("." + str(name))]
     found = list(dict.fromkeys([*tail[:count], *close]))[:count]
     if found:

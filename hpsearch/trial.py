@@ -208,6 +208,8 @@ class Why:
         distance: how far that one is, in [0, 1]: the mean over the labels active in either of
             the share of the prior between two ordered values, or 1 for different options and
             for a label active in only one.
+        wanted: how large an improvement was looked for at least, in units of the loss: now and then
+            it is more than a small step.
     """
 
     source: str
@@ -216,6 +218,7 @@ class Why:
     improvement: float | None = None
     nearest: int | None = None
     distance: float | None = None
+    wanted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,4 +83,4 @@ def test_a_resumed_search_is_as_fast_as_it_was(capsys):
 
 def test_a_search_says_that_it_hurries(capsys):
     searched(25, study="said", progress=True)
-    assert "on suggestions are fast. --algo thorough never is" in capsys.readouterr().err
+    assert "on suggestions are fast. With the algorithm thorough they" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hpsearch
@@ -258,7 +259,18 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"timeout": "soon"}, "A duration is seconds or 90s, 30m, 2h, 1d, got 'soon'"),
         ({"target": math.nan}, "target needs a finite number, got nan"),
         ({"algo": "tpa"}, "There is no algorithm 'tpa'. Did you mean 'tpe'"),
-        ({"max_evals": 5}, r"search\(\) has no option 'max_evals'; here it is 'max_trials'"),
+        ({"max_evals": 5}, r"search\(\) has no option 'max_evals'; here it is max_trials"),
+        ({"direction": "maximize"}, r"no option 'direction'; here it is maximize=True"),
+        ({"fix": "m=a"}, r"fix is a dict \{label: value\}, got 'm=a'"),
+        ({"fix": None}, r"fix is a dict \{label: value\}, got None"),
+        ({"enqueue": {"m": "a"}}, r"enqueue is a list of points .*, got \{'m': 'a'\}"),
+        ({"enqueue": 3}, r"enqueue is a list of points .*, got 3"),
+        ({"enqueue": ["m"]}, r"enqueue is a list of points .*, got \['m'\]"),
+        ({"folder": 3}, r"folder is the path of a folder for studies, got 3"),
+        ({"study": 3}, r"study is the name of a study, got 3"),
+        ({"warm_start": ["a"]}, r"warm_start is the name of a study, got \['a'\]"),
+        ({"progress": "bar"}, r"progress is True, False, or a watcher .* got 'bar'"),
+        ({"algo": "TPE"}, "There is no algorithm 'TPE'. Did you mean 'tpe'"),
         ({"max_trails": 5}, r"search\(\) has no option 'max_trails'. Did you mean 'max_trials'"),
         ({"study": "a/b"}, "a/b"),
         ({"study": ".."}, r"\.\."),
@@ -407,6 +419,49 @@ def test_progress_of_ask_and_tell_is_a_line_for_each_trial(
             study.tell(trial, 1.0)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
     assert [line[:14] for line in lines] == ["[1/2] trial 0:", "[2/2] trial 1:"]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    result = found(max_trials=np.int64(2), seed=np.uint8(3), timeout=np.float32(60))
+    with Store.open(Path("mlruns/studies"), result.study, write=False) as store:
+        assert store.settings["seed"] == 3
+    assert result.counts["total"] == 2
+
+
+def test_a_search_says_where_it_is_kept_and_why_it_stopped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    space = {"n": integer(1, 3)}
+    hpsearch.search(space, lambda point: float(point["n"]), max_trials=9, study="small")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Study 'small', 9 trials at most."
+    assert lines[-1].startswith("Stopped: the space is used up. 3 trials; value 1 in trial ")
+    hpsearch.search(
+        space, lambda point: float(point["n"]), max_trials=9, study="small", resume=True
+    )
+    assert "Study 'small' goes on after 3 trials, 9 trials at most." in capsys.readouterr().err
+
+
+def test_the_best_has_the_values_that_the_objective_was_given() -> None:
+    options = {"small": {"units": integer(1, 4)}, "none": None}
+    words = {"net": choice(options), "rate": uniform(0, 1)}
+    seen: list[Any] = []
+
+    def objective(values: Any) -> float:
+        seen.append(values)
+        return float(values["rate"])
+
+    best = hpsearch.search(words, objective, max_trials=6, progress=False).best
+    assert best is not None
+    assert best.values in seen and best.values["rate"] == best.value
+
+
+def test_what_is_told_is_a_trial_that_was_asked_for() -> None:
+    with (
+        hpsearch.Study(WORDS) as study,
+        pytest.raises(StudyError, match="tell takes a trial that ask gave, and its value; got 0"),
+    ):
+        study.tell(0, 1.0)  # type: ignore[arg-type]
 
 
 def test_no_secret_is_kept_of_how_the_search_was_started(monkeypatch: pytest.MonkeyPatch) -> None:

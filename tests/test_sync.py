@@ -123,6 +123,14 @@ def test_what_an_offline_search_owes_is_delivered_once(
     assert {run.info.status for run in there.values()} == {"FINISHED"}
 
 
+def test_a_study_that_is_offline_stays_so_until_it_is_told_otherwise() -> None:
+    found(offline=True)
+    found(5, resume=True)
+    assert owing(FOLDER) == ["here"]
+    assert found(7, resume=True, offline=False).best.run_id is not None
+    assert owing(FOLDER) == []
+
+
 def test_a_study_resumed_offline_keeps_the_link_to_its_page() -> None:
     link = found().link
     assert link is not None

@@ -54,6 +54,14 @@ def test_a_prediction_is_told_in_the_sign_of_a_minimized_metric() -> None:
         (Why("grid", distance=0.5), ["next point of the grid"]),
         (Why("random", improvement=1.5), ["random draw", "expected improvement 1.5"]),
         (Why("random", loss=1.5), ["random draw", "expected val_loss 1.5"]),
+        (
+            Why("local", improvement=1e-9, wanted=0.0123),
+            ["local search", "expected improvement 1e-09, looking for 0.0123 or more"],
+        ),
+        (
+            Why("local", improvement=1e-9, wanted=0.0),
+            ["local search", "expected improvement 1e-09"],
+        ),
         (Why("random", loss=math.nan, spread=1.0, improvement=math.inf), ["random draw"]),
         (Why("of a later version"), ["of a later version"]),
     ],
@@ -135,6 +143,7 @@ def test_the_json_of_show_has_all_of_it(show: Callable[..., str]) -> None:
         "improvement": 0.0021,
         "nearest": 14,
         "distance": 0.0312,
+        "wanted": None,
     }
 
 

@@ -132,7 +132,7 @@ PLACE = [
     click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("mlruns"), show_default=True, help="Where studies and the default MLflow store live."),
     click.option("--tracking-uri", metavar="URI", help="MLflow's store. [default: MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db]"),
 ]  # fmt: skip
-OFFLINE = click.option("--offline", is_flag=True, default=None, help="Leave MLflow alone; `hpsearch sync` tells it everything later.")  # fmt: skip
+OFFLINE = click.option("--offline/--online", default=None, help="Leave MLflow alone; `hpsearch sync` tells it everything later. A study that goes on stays so, unless it is told --online.")  # fmt: skip
 
 
 def with_options(options: list[Any]) -> Callable[[Any], Any]:

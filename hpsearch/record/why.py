@@ -40,6 +40,8 @@ def why_lines(why: Why, settings: Mapping[str, Any]) -> list[str]:
         expected.append(f"expected {metric} {_with_spread(value, why.spread)}")
     if why.improvement is not None and finite(why.improvement):
         expected.append(f"expected improvement {why.improvement:.3g}")
+    if why.wanted is not None and finite(why.wanted) and why.wanted > 0:
+        expected.append(f"looking for {why.wanted:.3g} or more")
     source = SOURCES.get(why.source, why.source)
     if why.source == "earlier" and "warm_start" in settings:
         source = f"did well in {settings['warm_start']['study']}"

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from ..errors import StudyError
+from ..errors import StudyError, counted
 from ..trial import Job, Key, Outcome, Point, Status, Trial
 from .loop import Driver
 from .options import options_from
 from .problem import Problem, outcome_of_value, problem_of
 from .result import Result
 from .session import Session
-from .watch import Lines, Silent, Watcher
+from .watch import Lines, Silent, Watcher, value_text
 
 __all__ = ["Asked", "Study", "search"]
 
@@ -55,8 +55,9 @@ def search(
             "Write search({'x': uniform(-1, 1)}, lambda values: values['x'] ** 2)."
         )
     with Session(problem, options_from(options), _watcher(progress), command=_command()) as session:
+        session.note(_beginning(session))
         try:
-            return session.run()
+            result = session.run()
         except KeyboardInterrupt:
             name = session.store.name
             session.note(
@@ -64,6 +65,8 @@ def search(
                 f"search(…, study={name!r}, resume=True)."
             )
             raise
+        session.note(_ending(result))
+        return result
 
 
 @final
@@ -180,6 +183,8 @@ class Study:
         Raises:
             StudyError: if the trial is not running, or neither value nor error is given.
         """
+        if not isinstance(trial, Asked):
+            raise StudyError(f"tell takes a trial that ask gave, and its value; got {trial!r}.")
         key = self._key(trial)
         if key not in {Key(self.name, t.number, t.attempt) for t in self._driver.running}:
             raise StudyError(
@@ -245,9 +250,35 @@ class _ByHand:
         """Nothing to release."""
 
 
+def _beginning(session: Session) -> str:
+    """The study, and what it holds already."""
+    there = f" goes on after {counted(session.before, 'trial')}" if session.before else ""
+    total = session.options.total
+    most = "" if total is None else f", {counted(total, 'trial')} at most"
+    return f"Study {session.store.name!r}{there}{most}."
+
+
+def _ending(result: Result) -> str:
+    """Why a search stopped, and what it found."""
+    counts = result.counts
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    best = result.best
+    found = (
+        "no trial succeeded"
+        if best is None
+        else f"{result.metric} {value_text(best.value)} in trial {best.number} is the best"
+    )
+    return f"Stopped: {result.ended_by}. {counted(counts['total'], 'trial')}{failed}; {found}."
+
+
 def _watcher(progress: bool | Watcher) -> Watcher:
     if isinstance(progress, bool):
         return Lines() if progress else Silent()
+    if not all(callable(getattr(progress, name, None)) for name in ("begun", "ended", "note")):
+        raise StudyError(
+            f"progress is True, False, or a watcher as hpsearch.study.watch.Watcher has it; got "
+            f"{progress!r}."
+        )
     return progress
 
 

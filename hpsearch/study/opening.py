@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from ..errors import HpsearchError, StudyError, TrackingError
+from ..errors import HpsearchError, StudyError, TrackingError, counted
 from ..preflight import first_look
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine, Trial
@@ -187,8 +187,8 @@ def _say_if_complete(attempts: Sequence[Trial], options: Options, watcher: Watch
     done = counts_of(latest(attempts).values())["total"]
     if options.total is not None and done >= options.total:
         watcher.note(
-            f"{done} trials are there already, and --max-trials is the study's total: nothing to "
-            f"run. For more: --max-trials {done + 20}"
+            f"The study has {counted(done, 'trial')} already, and max_trials counts all of them: "
+            f"nothing to run. For more: --max-trials {done + 20} (max_trials={done + 20})"
         )
 
 
@@ -320,6 +320,7 @@ def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
         "trial_memory": options.trial_memory,
         **{name: getattr(options, name) if name in options.given else None for name in WHERE},
         "experiment": experiment,
+        "offline": options.offline,
         # A password is never recorded; without it the URI would lead nowhere.
         "tracking_uri": uri if without_passwords(uri) == uri else None,
     }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
+
+import numpy as np
 
 from ..errors import StudyError, nearest
 from ..store import check_name
@@ -59,7 +62,8 @@ class Options:
             name and ``mlruns/mlflow.db``.
         folder: where studies and the default tracking store live.
         check: try one point before the search starts.
-        offline: leave MLflow alone; what it is owed waits in the study for ``hpsearch sync``.
+        offline: leave MLflow alone; what it is owed waits in the study for ``hpsearch sync``. A
+            study that goes on stays so, unless it is told otherwise.
         from_mlflow: a study's run in MLflow: rebuild the study from it, here, and go on with it.
         workers: how many processes run trials side by side; 0 runs them in this one, None takes
             one for each share of a GPU or, without GPUs, for each core.
@@ -103,9 +107,13 @@ class Options:
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        _check_points(self.fix, self.enqueue)
         for name in ("max_trials", "no_progress", "max_consecutive_failures", "grid_steps"):
             _check_count(name, getattr(self, name), 1)
-        for study in (self.study, self.warm_start):
+        for name in ("study", "warm_start"):
+            study = getattr(self, name)
+            if study is not None and not isinstance(study, str):
+                raise StudyError(f"{name} is the name of a study, got {shortened(study)}.")
             if study is not None:
                 check_name(study)
         _check_count("keep_models", self.keep_models, 0)
@@ -150,14 +158,19 @@ class Options:
 def options_from(given: Mapping[str, Any]) -> Options:
     """Make options from keywords; an unknown one is refused with the nearest known."""
     known = [item.name for item in dataclasses.fields(Options) if item.name != "given"]
-    aliases = {"max_evals": "max_trials", "n_trials": "max_trials"}
     for name in given:
-        if name in aliases:
-            raise StudyError(f"search() has no option {name!r}; here it is {aliases[name]!r}.")
+        if name in ELSEWHERE:
+            raise StudyError(f"search() has no option {name!r}; here it is {ELSEWHERE[name]}.")
         if name not in known:
             raise StudyError(f"search() has no option {name!r}. {nearest(name, known)}")
-    values = dict(given)
-    values["folder"] = Path(values.get("folder", "mlruns")).absolute()  # a trial may change it
+    values = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in given.items()
+    }
+    folder = values.get("folder", "mlruns")
+    if not isinstance(folder, str | os.PathLike):
+        raise StudyError(f"folder is the path of a folder for studies, got {shortened(folder)}.")
+    values["folder"] = Path(folder).absolute()  # a trial may change where we are
     for name in ("timeout", "trial_timeout"):
         if isinstance(values.get(name), str):
             values[name] = seconds_of(values[name])
@@ -166,9 +179,23 @@ def options_from(given: Mapping[str, Any]) -> Options:
     return Options(**values, given=frozenset(given))
 
 
+ELSEWHERE = {
+    **dict.fromkeys(("max_evals", "n_trials", "num_samples", "trials"), "max_trials"),
+    **dict.fromkeys(("direction", "mode", "minimize"), "maximize=True, or nothing to minimize"),
+    **dict.fromkeys(("study_name", "project_name"), "study"),
+    **dict.fromkeys(("load_if_exists", "overwrite"), "resume=True to go on with a study"),
+    **dict.fromkeys(("sampler", "tuner", "algorithm"), "algo"),
+    **dict.fromkeys(("storage", "directory"), "folder"),
+    **dict.fromkeys(("n_jobs", "executions"), "workers"),
+    **dict.fromkeys(("points_to_evaluate", "initial_points"), "enqueue=[{label: value}]"),
+    "loss_threshold": "target",
+    "rstate": "seed",
+}
+"""What rivals call these options."""
+
 RECORDED = (
     *("algo", "grid_steps", "repeats", "fix", "baselines", "keep_models", "experiment"),
-    *("trial_timeout", "trial_memory"),
+    *("offline", "trial_timeout", "trial_memory"),
 )
 """What a resumed study takes from its record unless it is given again."""
 
@@ -185,6 +212,17 @@ def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
     new = [dict(point) for point in options.enqueue if dict(point) not in before]
     uri = options.tracking_uri or settings.get("tracking_uri")
     return dataclasses.replace(options, **kept, enqueue=[*before, *new], tracking_uri=uri)
+
+
+def _check_points(fix: Any, enqueue: Any) -> None:
+    """Refuse what is no point, and no list of points."""
+    if not isinstance(fix, Mapping):
+        raise StudyError(f"fix is a dict {{label: value}}, got {shortened(fix)}.")
+    many = isinstance(enqueue, Iterable) and not isinstance(enqueue, Mapping | str)
+    if not (many and all(isinstance(point, Mapping) for point in enqueue)):
+        raise StudyError(
+            f"enqueue is a list of points [{{label: value}}, …], got {shortened(enqueue)}."
+        )
 
 
 def _check_not_ours(options: Options) -> None:

@@ -68,6 +68,6 @@ class Paced:
         side = f", {self._workers} side by side" if self._workers > 1 else ""
         return (
             f"A suggestion takes {1000 * spent:.0f} ms and a trial {1000 * trained:.0f} ms{side}: "
-            f"from trial {number} on suggestions are fast. --algo thorough never is, --algo fast "
-            "always."
+            f"from trial {number} on suggestions are fast. With the algorithm thorough they never "
+            "are, with fast always."
         )

@@ -33,6 +33,12 @@ class Best:
     run_id: str | None = None
     test: dict[str, float] = field(default_factory=dict)
     _load: Callable[[], Any] | None = field(default=None, repr=False)
+    _resolve: Callable[[Point], Any] = field(default=dict, repr=False)
+
+    @property
+    def values(self) -> Any:
+        """What the objective was given, for a dict of words; the point for a `Space`."""
+        return self._resolve(self.point)
 
     def model(self) -> Any:
         """The compiled Keras model with the weights of the kept epoch.

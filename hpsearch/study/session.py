@@ -248,6 +248,7 @@ class Session:
             run_ids.get((best.number, best.attempt)),
             self._tested(best),
             None if load is None else functools.partial(load, best),
+            self.problem.values,
         )
 
     def result(self, ended_by: str | None = None) -> Result:

@@ -38,8 +38,8 @@ MAIN_SPREAD = 1.5
 LEAST_NOISE = 1e-6
 NO_DENSITY = 1e25  # minus the logarithm of one, where there is no covariance
 ITERATIONS = 25
-MAIN_LENGTH = 0.5  # the length scale of a main effect
-WAVES = 5  # that it is made of: its covariance is right to 0.008
+KNOTS = 7  # of a main effect
+MAIN_LENGTH = 0.5  # its length scale
 GUESSED = 2.0  # standard deviation of the weight of a guess, where other main effects have 1
 FINE = 256  # codes are rounded to so many parts in it
 
@@ -51,13 +51,11 @@ def matern(distance: Codes) -> Codes:
 
 
 def _main_table() -> Codes:
-    """Features (FINE + 1, WAVES) of an ordered code, whose products are nearly Matérn 5/2.
-
-    They are the first functions of its Karhunen-Loève expansion (Rasmussen and Williams, 4.3).
-    """
+    """Features (FINE + 1, KNOTS) of an ordered code, whose products are nearly Matérn 5/2."""
+    knots = (np.arange(KNOTS) + 0.5) / KNOTS
     at = np.linspace(0.0, 1.0, FINE + 1)
-    values, vectors = np.linalg.eigh(matern(ROOT5 / MAIN_LENGTH * abs(at[:, None] - at)))
-    table = vectors[:, -WAVES:] * np.sqrt(values[-WAVES:])
+    values, vectors = np.linalg.eigh(matern(ROOT5 / MAIN_LENGTH * abs(knots[:, None] - knots)))
+    table = matern(ROOT5 / MAIN_LENGTH * abs(at[:, None] - knots)) @ (vectors / np.sqrt(values))
     found: Codes = table / np.sqrt((table**2).sum(axis=1, keepdims=True))
     return found
 
@@ -106,7 +104,7 @@ class Features:
         idle = np.isnan(ordered)
         parts = self._table[np.rint(np.where(idle, 0.0, ordered) * FINE).astype(np.intp)]
         parts[idle] = 0.0
-        found = np.zeros((len(rows), WAVES * len(self._ordered) + self._singles))
+        found = np.zeros((len(rows), KNOTS * len(self._ordered) + self._singles))
         found[:, self._singles :] = parts.reshape(len(rows), -1)
         where, which, options = self._chosen(rows)
         found[where, self._single_starts[which] + options] = 1.0 / math.sqrt(self.active)

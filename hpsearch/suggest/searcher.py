@@ -60,6 +60,7 @@ class Found:
         loss: what the process expects, None where it was not asked.
         spread: the standard deviation of that.
         improvement: how much it is expected to fall below the best mean.
+        wanted: how much at least it was to fall below it.
     """
 
     row: Codes
@@ -67,11 +68,13 @@ class Found:
     loss: float | None = None
     spread: float | None = None
     improvement: float | None = None
+    wanted: float | None = None
 
     def why(self, told: Told) -> Why:
         """The reason as it is kept with the trial."""
         number, distance = told.nearest(self.row) or (None, None)
-        return Why(self.source, self.loss, self.spread, self.improvement, number, distance)
+        expected = (self.loss, self.spread, self.improvement)
+        return Why(self.source, *expected, number, distance, self.wanted)
 
 
 @final
@@ -212,7 +215,7 @@ class Searcher:
             model = model.believing(running)
         rows, sources = self._candidates(breadth, told, pending, model, random)
         expected = model.predict(rows)
-        scored, scores = _scoring(model, expected, margin(len(told), number))
+        aim, safe, scores = _aimed(model, expected, margin(len(told), number))
         order = _Order(columns, self._violation, running)
         for round_ in range(breadth.rounds):
             leading = itertools.islice(order.leading(rows, scores), breadth.starts)
@@ -222,12 +225,13 @@ class Searcher:
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             of_near = model.predict(near)
             rows, expected = np.concatenate([rows, near]), expected.joined(of_near)
-            scores = np.concatenate([scores, scored(of_near)])
+            scores = np.concatenate([scores, model.scores(of_near, aim, safe=safe)])
         sources += ["local"] * (len(rows) - len(sources))
         for i in order.leading(rows, scores):
-            yield Found(rows[i], sources[i], *model.outlook(expected, i))
+            yield Found(rows[i], sources[i], *model.outlook(expected, i, aim))
         for each in self._drawn(random):
-            yield Found(each.row, each.source, *model.outlook(model.predict(each.row[None]), 0))
+            outlook = model.outlook(model.predict(each.row[None]), 0, aim)
+            yield Found(each.row, each.source, *outlook)
 
     def _candidates(
         self,
@@ -268,10 +272,8 @@ class Searcher:
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
 
 
-def _scoring(
-    model: Surrogate, expected: Expected, wanted: float
-) -> tuple[Callable[[Expected], Codes], Codes]:
-    """How rows are scored, by what is expected of the first candidates; and their scores.
+def _aimed(model: Surrogate, expected: Expected, wanted: float) -> tuple[float, bool, Codes]:
+    """What rows are to fall below, whether safely, and the scores of the first candidates.
 
     Where an improvement as large as is wanted is hopeless, any will do; and where none is worth a
     failure, what rather fails comes last.
@@ -283,7 +285,7 @@ def _scoring(
         scores = model.scores(expected, aim)
     if safe := bool(scores.max() < WORTH_A_FAILURE):
         scores = model.scores(expected, aim, safe=True)
-    return functools.partial(model.scores, aim=aim, safe=safe), scores
+    return aim, safe, scores
 
 
 @final

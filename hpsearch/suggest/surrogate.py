@@ -140,12 +140,16 @@ class Surrogate:
         found += WARY * np.log(np.maximum(hope, LEAST_HOPE))
         return np.where(hope < 0.5, found - UNSAFE, found) if safe else found
 
-    def outlook(self, of: Expected, which: int) -> tuple[float, float, float]:
-        """Of one row the loss, its standard deviation and its improvement over the best, in its units."""
+    def outlook(self, of: Expected, which: int, aim: float) -> tuple[float, float, float, float]:
+        """What is expected of one row, in units of the loss, of which `aim` is to be fallen below.
+
+        The loss, its standard deviation, its improvement over the best, and that of the aim.
+        """
         mean, spread = float(of.means[which]), float(of.spreads[which])
-        (log,) = log_improvement(np.array([mean]), np.array([spread]), self.best)
-        slope = self.warped.slope(mean)
-        return self.warped.loss(mean), slope * spread, slope * math.exp(log)
+        best = self.best
+        (log,) = log_improvement(np.array([mean]), np.array([spread]), best)
+        slope, wanted = self.warped.slope(mean), self.warped.slope(best) * (best - aim)
+        return self.warped.loss(mean), slope * spread, slope * math.exp(log), wanted
 
 
 @final

@@ -502,15 +502,38 @@ def keras_words(name: str) -> dict[str, Any]:
     }
 
 
-def _trained(name: str) -> Callable[[], Any]:
+def grid_words() -> dict[str, Any]:
+    """The space of networks of which grids.py trains every point."""
+    return {
+        "depth": integer(1, 3, name="depth"),
+        "units": choice([8, 32, 128], name="units"),
+        "activation": choice(["relu", "tanh"], name="activation"),
+        "alpha": choice([0.0001, 0.1], name="alpha"),
+        "optimizer": choice(
+            {
+                "adam": {"rate": choice(ADAM_RATES, name="adam.rate")},
+                "sgd": {
+                    "rate": choice(SGD_RATES, name="sgd.rate"),
+                    "momentum": choice([0.0, 0.9], name="momentum"),
+                },
+            },
+            name="optimizer",
+        ),
+        "batch": choice([16, 64], name="batch"),
+    }
+
+
+def _trained(file: str, words: Callable[[], dict[str, Any]]) -> Callable[[], Any]:
+    """Networks of which every point was trained: the mean over seeds, NaN where one failed."""
+
     def make() -> Any:
-        text = (Path(__file__).parent / "data" / f"keras_{name}.json").read_text()
+        text = (Path(__file__).parent / "data" / f"{file}.json").read_text()
         losses = {
             key_of(point): math.nan if None in values else float(np.mean(values))
             for point, values in json.loads(text)["trials"]
         }
         best = float(np.nanmin([*losses.values()]))
-        return keras_words(name), lambda point: losses[key_of(point)], best
+        return words(), lambda point: losses[key_of(point)], best
 
     return make
 
@@ -540,6 +563,8 @@ PROBLEMS = [
     Problem("gbdt wine", "real", "dev", _table("gbdt_wine")),
     Problem("mlp wine", "real", "dev", _table("mlp_wine")),
     Problem("cash cancer", "real", "dev", _table("cash_cancer")),
+    Problem("grid cancer", "real", "dev", _trained("grid_cancer", grid_words)),
+    Problem("grid wine", "real", "dev", _trained("grid_wine", grid_words)),
     Problem("bbob f8 d5", "black-box", "test", bbob(8, 5)),
     Problem("bbob f15 d5", "black-box", "test", bbob(15, 5)),
     Problem("bbob f21 d5", "black-box", "test", bbob(21, 5)),
@@ -558,8 +583,10 @@ PROBLEMS = [
     Problem("gbdt cancer", "real", "test", _table("gbdt_cancer")),
     Problem("svr diabetes", "real", "test", svr_diabetes),
     Problem("ridge diabetes", "real", "test", ridge_diabetes),
-    Problem("keras digits", "keras", "keras", _trained("digits")),
-    Problem("keras mnist", "keras", "keras", _trained("mnist")),
+    Problem(
+        "keras digits", "keras", "keras", _trained("keras_digits", lambda: keras_words("digits"))
+    ),
+    Problem("keras mnist", "keras", "keras", _trained("keras_mnist", lambda: keras_words("mnist"))),
 ]
 
 NAMED = {problem.name: problem for problem in PROBLEMS}
