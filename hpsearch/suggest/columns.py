@@ -259,9 +259,9 @@ class Columns(Sequence[Column]):
     def blanked(self, rows: Codes) -> Codes:
         """The same rows, with NaN put where a column is not active."""
         for places, columns in self._groups:
-            idle = ~self._active(places, rows)
-            for j in columns:
-                rows[idle, j] = np.nan
+            idle = np.flatnonzero(~self._active(places, rows))
+            if len(idle):
+                rows[idle[:, None], columns] = np.nan
         return rows
 
     def _active(self, places: Places, rows: Codes) -> Mask:

@@ -84,7 +84,8 @@ class Features:
         self._starts = np.cumsum(widths) - widths
         self._ordered = np.flatnonzero(columns.ordered)
         self._options = np.flatnonzero(~columns.ordered)
-        self._table = _main_table() / math.sqrt(self.active)
+        none = np.zeros((1, KNOTS))  # for a column that is not active
+        self._table = np.concatenate([_main_table() / math.sqrt(self.active), none])
         widths = widths[self._options]
         self._singles = int(widths.sum())
         self._single_starts = np.cumsum(widths) - widths
@@ -100,12 +101,11 @@ class Features:
 
     def main(self, rows: Codes) -> Codes:
         """Coordinates (n, coordinates) whose products are the covariance of the main effects."""
-        ordered = rows[:, self._ordered]
-        idle = np.isnan(ordered)
-        parts = self._table[np.rint(np.where(idle, 0.0, ordered) * FINE).astype(np.intp)]
-        parts[idle] = 0.0
-        found = np.zeros((len(rows), KNOTS * len(self._ordered) + self._singles))
-        found[:, self._singles :] = parts.reshape(len(rows), -1)
+        at = np.rint(rows[:, self._ordered] * FINE)
+        at = np.where(np.isnan(at), FINE + 1, at).astype(np.intp)
+        found = np.empty((len(rows), KNOTS * len(self._ordered) + self._singles))
+        found[:, : self._singles] = 0.0
+        found[:, self._singles :] = self._table[at].reshape(len(rows), -1)
         where, which, options = self._chosen(rows)
         found[where, self._single_starts[which] + options] = 1.0 / math.sqrt(self.active)
         if self._guess is not None:

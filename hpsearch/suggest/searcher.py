@@ -318,7 +318,7 @@ class _Order:
         """Whether a row stands beside a running trial, None if it is not legal."""
         if self._violation(row) is not None:
             return None
-        return self._columns.beside(row, self._running, BESIDE)
+        return len(self._running) > 0 and self._columns.beside(row, self._running, BESIDE)
 
 
 @contextlib.contextmanager
