@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hyperopt import hp
 
 import hpsearch
 from hpsearch import choice, integer, loguniform, uniform
@@ -296,6 +297,12 @@ def test_wrong_options_are_refused_before_anything_starts(options: Any, text: st
             3,
             StudyError,
             "A dict of words needs an objective, a function of its values; got 3",
+        ),
+        (
+            {"x": hp.uniform("x", 0, 1)},
+            bowl,
+            SpaceError,
+            "'x' is a word of hyperopt.*hyperopt_algo",
         ),
         ("no_such", None, SpaceError, "There is no ready space 'no_such'"),
     ],

@@ -153,6 +153,18 @@ def test_labels_in_common_are_used_the_rest_is_drawn(tmp_path):
     assert "25 finished trials of first: 5 labels in common; new: c.own, z" in notes[0]
 
 
+def test_a_parameter_that_moved_without_a_name_is_pointed_out(tmp_path, capsys):
+    given = {"folder": tmp_path, "offline": True, "seed": 1, "max_trials": 3}
+    rate = uniform(0, 1)
+    hpsearch.search({"rate": rate, "x": uniform(0, 1)}, lambda v: v["x"], study="first", **given)
+    moved = {"net": {"rate": rate}, "x": uniform(0, 1)}
+    hpsearch.search(moved, lambda v: v["x"], study="second", warm_start="first", **given)
+    assert (
+        "1 label in common; new: net.rate; not here: rate; a word that moves keeps its label if it "
+        "has a name=." in capsys.readouterr().err
+    )
+
+
 def test_a_study_that_goes_on_proposes_the_same_without_the_earlier_one(tmp_path):
     given = {"folder": tmp_path, "offline": True, "progress": False, "seed": 1, "algo": "thorough"}
     hpsearch.search(words(), loss, max_trials=20, study="first", **given)

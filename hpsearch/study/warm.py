@@ -67,9 +67,15 @@ def _read(name: str, problem: Problem, options: Options, note: Callable[[str], N
     text += f"; not here: {', '.join(gone[:NAMED])}" if gone else ""
     if (metric, direction) != (problem.metric, problem.direction):
         text += f"; it is to {direction} {metric}, this one to {problem.direction} {problem.metric}"
+    if _last_parts(new) & _last_parts(gone):
+        text += "; a word that moves keeps its label if it has a name="
     note(f"{text}.")
     kept = _kept(trials)
     return {"study": name, "trials": [[t.number, t.point, t.loss] for t in kept]}
+
+
+def _last_parts(labels: Iterable[str]) -> set[str]:
+    return {label.rpartition(".")[2] for label in labels}
 
 
 def earlier_of(warm: Warm | None) -> list[Observation]:
