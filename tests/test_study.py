@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import signal
 import statistics
 import subprocess
@@ -262,6 +263,8 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"algo": "tpa"}, "There is no algorithm 'tpa'. Did you mean 'tpe'"),
         ({"max_evals": 5}, r"search\(\) has no option 'max_evals'; here it is max_trials"),
         ({"direction": "maximize"}, r"no option 'direction'; here it is maximize=True"),
+        ({"trials": None}, r"no option 'trials'; here it is study= with resume=True"),
+        ({"overwrite": True}, r"no option 'overwrite'; here it is study= with a new name"),
         ({"fix": "m=a"}, r"fix is a dict \{label: value\}, got 'm=a'"),
         ({"fix": None}, r"fix is a dict \{label: value\}, got None"),
         ({"enqueue": {"m": "a"}}, r"enqueue is a list of points .*, got \{'m': 'a'\}"),
@@ -302,7 +305,7 @@ def test_wrong_options_are_refused_before_anything_starts(options: Any, text: st
             {"x": hp.uniform("x", 0, 1)},
             bowl,
             SpaceError,
-            "'x' is a word of hyperopt.*hyperopt_algo",
+            "x: a word of hyperopt.*hyperopt_algo",
         ),
         ("no_such", None, SpaceError, "There is no ready space 'no_such'"),
     ],
@@ -435,6 +438,14 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert result.counts["total"] == 2
 
 
+def test_points_may_be_of_numpy_and_come_from_a_generator() -> None:
+    space = {"n": integer(1, 9), "x": uniform(0, 1)}
+    given = ({"n": np.int64(n)} for n in (3, 5))
+    result = found(space, lambda v: v["x"], enqueue=given, fix={"x": np.float32(0.5)}, max_trials=3)
+    assert points(result)[:2] == [{"n": 3, "x": 0.5}, {"n": 5, "x": 0.5}]
+    assert [trial.source for trial in result.trials] == ["enqueued", "enqueued", "suggested"]
+
+
 def test_a_search_says_where_it_is_kept_and_why_it_stopped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -461,6 +472,10 @@ def test_the_best_has_the_values_that_the_objective_was_given() -> None:
     best = hpsearch.search(words, objective, max_trials=6, progress=False).best
     assert best is not None
     assert best.values in seen and best.values["rate"] == best.value
+    again = pickle.loads(pickle.dumps(best))
+    assert again.point == best.point
+    with pytest.raises(StudyError, match="known to the program that searched"):
+        _ = again.values
 
 
 def test_what_is_told_is_a_trial_that_was_asked_for() -> None:

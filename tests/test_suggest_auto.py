@@ -23,7 +23,7 @@ from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
 from hpsearch.suggest.paces import FAST, NARROW, THOROUGH, WIDE
-from hpsearch.suggest.surrogate import Surrogates
+from hpsearch.suggest.surrogate import Expected, Surrogates
 from hpsearch.suggest.told import Told
 from hpsearch.suggest.warps import WARPS, least_believed
 from hpsearch.trial import Observation, Point
@@ -690,6 +690,42 @@ def test_failures_of_a_region_and_failures_by_chance_are_told_apart():
     assert smoothed(region, rows, outside, 60).max() < 0.1
     assert np.ptp(smoothed(chance, rows, rows, 60)) < 0.3
     assert abs(smoothed(chance, rows, rows, 60).mean() - chance.mean()) < 0.05
+
+
+@pytest.mark.parametrize("count", [400, 1000])
+def test_of_many_trials_that_fail_by_chance_no_region_is_blamed(count):
+    """Those that did best have not failed: what is learnt of failures must not rest on them."""
+    columns = Coded(table({label: uniform(0, 1, name=label) for label in "abcd"})).columns
+    chances = []
+    for seed in range(5):
+        told, random = Told(columns), np.random.default_rng(seed)
+        rows = random.random((count, 4))
+        rows[::2] = np.clip(0.3 + 0.05 * random.normal(size=rows[::2].shape), 0, 1)
+        for number, row in enumerate(rows):
+            failed = random.random() < 0.3
+            told.add(number, row, math.nan if failed else float(((row - 0.3) ** 2).sum()))
+        model = Surrogates(columns, warps=WARPS[:1], growth=1.5, kept=1).of(told, 0)
+        near = np.clip(0.3 + 0.05 * random.normal(size=(50, 4)), 0, 1)
+        chances.append(
+            [model.predict(each).failing.mean() for each in (near, random.random((50, 4)))]
+        )
+    assert (abs(np.mean(chances, axis=0) - 0.3) < 0.08).all()
+
+
+def test_what_fails_everywhere_alike_makes_wary_of_nothing():
+    columns = Coded(table({"x": uniform(0, 1), "y": uniform(0, 1)})).columns
+    told = Told(columns)
+    for number, row in enumerate(np.random.default_rng(0).random((20, 2))):
+        told.add(number, row, math.nan if number % 3 == 0 else float(row.sum()))
+    model = Surrogates(columns, warps=WARPS[:1], growth=1.5, kept=1).of(told, 0)
+    means, spreads = np.array([0.0, -1.0]), np.array([0.5, 0.1])
+    alike = Expected(means, spreads, np.full(2, 0.8))
+    for safe in (False, True):
+        found = model.scores(alike, 0.0, least=0.8, safe=safe)
+        assert np.allclose(found, log_improvement(means, spreads, 0.0))
+    apart = Expected(means, spreads, np.array([0.8, 0.95]))
+    lower = model.scores(alike, 0.0, least=0.8) - model.scores(apart, 0.0, least=0.8)
+    assert lower[0] == 0.0 and lower[1] > 3.0
 
 
 def test_failures_extended_are_those_of_all_rows():

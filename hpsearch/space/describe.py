@@ -279,6 +279,11 @@ def _constant(node: Any, place: str) -> Any:
         refuse_live(node)
     except SpaceError as error:
         raise SpaceError(f"{place}: {error}") from None
+    if type(node).__module__.startswith("hyperopt."):
+        raise SpaceError(
+            f"{place}: a word of hyperopt. Write it with a word of hpsearch, such as uniform or "
+            "choice; or search the space as it is: hyperopt.fmin(…, algo=hpsearch.hyperopt_algo())."
+        )
     shape = getattr(node, "shape", None)
     if shape is not None and hasattr(node, "dtype"):
         return {"array": [int(n) for n in shape], "dtype": str(node.dtype)}

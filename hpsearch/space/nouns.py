@@ -255,13 +255,6 @@ def space_of(
     """
     if not isinstance(words, Mapping) or not all(isinstance(key, str) for key in words):
         raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.")
-    for key, value in words.items():
-        if type(value).__module__.startswith("hyperopt."):
-            raise SpaceError(
-                f"{key!r} is a word of hyperopt. Write it with a word of hpsearch, such as "
-                "uniform or choice; or search the space as it is: "
-                "hyperopt.fmin(…, algo=hpsearch.hyperopt_algo())."
-            )
     walk = Walk()
     found = describe(dict(words), walk, require)
     if not found.parameters:

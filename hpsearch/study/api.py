@@ -274,7 +274,10 @@ def _ending(result: Result) -> str:
 def _watcher(progress: bool | Watcher) -> Watcher:
     if isinstance(progress, bool):
         return Lines() if progress else Silent()
-    if not all(callable(getattr(progress, name, None)) for name in ("begun", "ended", "note")):
+    told = ("begun", "started", "reported", "ended", "note", "finished")
+    if isinstance(progress, type) or not all(
+        callable(getattr(progress, name, None)) for name in told
+    ):
         raise StudyError(
             f"progress is True, False, or a watcher as hpsearch.study.watch.Watcher has it; got "
             f"{progress!r}."

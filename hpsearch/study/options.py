@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -31,6 +31,23 @@ DEFAULT_TRIALS = 50
 LEAST_MEMORY = 100_000_000  # bytes: Python with Keras holds more
 PREPARING = 600.0  # seconds beyond its own limit that a trial may take until its data is ready
 LARGEST = 2**63 - 1  # what a database holds as a whole number
+
+
+ELSEWHERE = {
+    **dict.fromkeys(("max_evals", "n_trials", "num_samples"), "max_trials"),
+    **dict.fromkeys(("direction", "mode", "minimize"), "maximize=True, or nothing to minimize"),
+    **dict.fromkeys(("study_name", "project_name"), "study"),
+    **dict.fromkeys(("load_if_exists", "trials"), "study= with resume=True to go on with one"),
+    "overwrite": "study= with a new name: what was recorded stays",
+    **dict.fromkeys(("executions_per_trial", "repeat"), "repeats=True, to try points again"),
+    **dict.fromkeys(("sampler", "tuner", "algorithm"), "algo"),
+    **dict.fromkeys(("storage", "directory"), "folder"),
+    "n_jobs": "workers",
+    **dict.fromkeys(("points_to_evaluate", "initial_points"), "enqueue=[{label: value}]"),
+    "loss_threshold": "target",
+    "rstate": "seed",
+}
+"""What rivals call these options."""
 
 
 @final
@@ -163,10 +180,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
             raise StudyError(f"search() has no option {name!r}; here it is {ELSEWHERE[name]}.")
         if name not in known:
             raise StudyError(f"search() has no option {name!r}. {nearest(name, known)}")
-    values = {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in given.items()
-    }
+    values = {name: _plain(value) for name, value in given.items()}
     folder = values.get("folder", "mlruns")
     if not isinstance(folder, str | os.PathLike):
         raise StudyError(f"folder is the path of a folder for studies, got {shortened(folder)}.")
@@ -178,20 +192,6 @@ def options_from(given: Mapping[str, Any]) -> Options:
         values["trial_memory"] = bytes_of(values["trial_memory"])
     return Options(**values, given=frozenset(given))
 
-
-ELSEWHERE = {
-    **dict.fromkeys(("max_evals", "n_trials", "num_samples", "trials"), "max_trials"),
-    **dict.fromkeys(("direction", "mode", "minimize"), "maximize=True, or nothing to minimize"),
-    **dict.fromkeys(("study_name", "project_name"), "study"),
-    **dict.fromkeys(("load_if_exists", "overwrite"), "resume=True to go on with a study"),
-    **dict.fromkeys(("sampler", "tuner", "algorithm"), "algo"),
-    **dict.fromkeys(("storage", "directory"), "folder"),
-    **dict.fromkeys(("n_jobs", "executions"), "workers"),
-    **dict.fromkeys(("points_to_evaluate", "initial_points"), "enqueue=[{label: value}]"),
-    "loss_threshold": "target",
-    "rstate": "seed",
-}
-"""What rivals call these options."""
 
 RECORDED = (
     *("algo", "grid_steps", "repeats", "fix", "baselines", "keep_models", "experiment"),
@@ -212,6 +212,19 @@ def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
     new = [dict(point) for point in options.enqueue if dict(point) not in before]
     uri = options.tracking_uri or settings.get("tracking_uri")
     return dataclasses.replace(options, **kept, enqueue=[*before, *new], tracking_uri=uri)
+
+
+def _plain(item: Any) -> Any:
+    """Numbers of NumPy as Python's, also within points; what can be read once as a list."""
+    if isinstance(item, np.generic):
+        return item.item()
+    if isinstance(item, Mapping):
+        return {key: _plain(value) for key, value in item.items()}
+    if isinstance(item, list | Iterator):
+        return [_plain(each) for each in item]
+    if type(item) is tuple:
+        return tuple(_plain(each) for each in item)
+    return item
 
 
 def _check_points(fix: Any, enqueue: Any) -> None:

@@ -79,6 +79,7 @@ def rebuild(
         "tracking_uri": uri if without_passwords(uri) == uri else None,
         **source,
         "logged": [],
+        "offline": options.offline,
     }
     named = [_renamed(trial, name) for trial in trials]
     known = {(trial.number, trial.attempt) for trial in trials} | {PARENT}

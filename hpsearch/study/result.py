@@ -33,11 +33,25 @@ class Best:
     run_id: str | None = None
     test: dict[str, float] = field(default_factory=dict)
     _load: Callable[[], Any] | None = field(default=None, repr=False)
-    _resolve: Callable[[Point], Any] = field(default=dict, repr=False)
+    _resolve: Callable[[Point], Any] | None = field(default=None, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what resolves: a declaration holds functions, which do not travel."""
+        known = (self.number, self.value, self.point, self.run_id, self.test, self._load)
+        return Best, known
 
     @property
     def values(self) -> Any:
-        """What the objective was given, for a dict of words; the point for a `Space`."""
+        """What the objective was given, for a dict of words; the point for a `Space`.
+
+        Raises:
+            StudyError: where the result was pickled in between.
+        """
+        if self._resolve is None:
+            raise StudyError(
+                "The values are known to the program that searched; a result that was stored has "
+                "the point."
+            )
         return self._resolve(self.point)
 
     def model(self) -> Any:

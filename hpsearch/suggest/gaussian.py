@@ -99,6 +99,11 @@ class Features:
         found[where, self._starts[self._options][which] + options] = math.sqrt(0.5)
         return found
 
+    def scaled(self, rows: Codes, scales: Scales) -> Codes:
+        """The same, so that the covariance is Matérn 5/2 of Euclidean distances times √5."""
+        found: Codes = self.near(rows) * (ROOT5 / scales.lengths[self.column_of])
+        return found
+
     def main(self, rows: Codes) -> Codes:
         """Coordinates (n, coordinates) whose products are the covariance of the main effects."""
         at = np.rint(rows[:, self._ordered] * FINE)
@@ -228,16 +233,12 @@ class Posterior:
 
     def __init__(self, features: Features, scales: Scales, rows: Codes, values: Codes) -> None:
         self._features, self._scales = features, scales
-        self._weights = ROOT5 / scales.lengths[features.column_of]
         self._near, self._main = self._placed(rows)
         self._squares = (self._near**2).sum(axis=1)
         self.covariance = self._covariance(self._near, self._main)
         self._root = Root.of(self.covariance, scales.noise)
         self._values = values
         self._solved = self._root.solved(values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     @property
     def means(self) -> Codes:
@@ -285,7 +286,7 @@ class Posterior:
         return across @ self._solved, np.sqrt(np.maximum(variance, 1e-12)), across
 
     def _placed(self, rows: Codes) -> tuple[Codes, Codes]:
-        near = self._features.near(rows) * self._weights
+        near = self._features.scaled(rows, self._scales)
         return near, self._features.main(rows) * math.sqrt(self._scales.main)
 
     def _covariance(self, near: Codes, main: Codes) -> Codes:

@@ -215,7 +215,7 @@ class Searcher:
             model = model.believing(running)
         rows, sources = self._candidates(breadth, told, pending, model, random)
         expected = model.predict(rows)
-        aim, safe, scores = _aimed(model, expected, margin(len(told), number))
+        score, aim, scores = _aimed(model, expected, margin(len(told), number))
         order = _Order(columns, self._violation, running)
         for round_ in range(breadth.rounds):
             leading = itertools.islice(order.leading(rows, scores), breadth.starts)
@@ -225,7 +225,7 @@ class Searcher:
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
             of_near = model.predict(near)
             rows, expected = np.concatenate([rows, near]), expected.joined(of_near)
-            scores = np.concatenate([scores, model.scores(of_near, aim, safe=safe)])
+            scores = np.concatenate([scores, score(of_near)])
         sources += ["local"] * (len(rows) - len(sources))
         for i in order.leading(rows, scores):
             yield Found(rows[i], sources[i], *model.outlook(expected, i, aim))
@@ -272,20 +272,22 @@ class Searcher:
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
 
 
-def _aimed(model: Surrogate, expected: Expected, wanted: float) -> tuple[float, bool, Codes]:
-    """What rows are to fall below, whether safely, and the scores of the first candidates.
+def _aimed(
+    model: Surrogate, expected: Expected, wanted: float
+) -> tuple[Callable[[Expected], Codes], float, Codes]:
+    """How rows are scored, what they are to fall below, and the scores of the first candidates.
 
     Where an improvement as large as is wanted is hopeless, any will do; and where none is worth a
     failure, what rather fails comes last.
     """
-    aim = model.best - wanted
-    scores = model.scores(expected, aim)
+    aim, least = model.best - wanted, float(expected.failing.min())
+    scores = model.scores(expected, aim, least=least)
     if scores.max() < HOPELESS:
         aim = model.best
-        scores = model.scores(expected, aim)
+        scores = model.scores(expected, aim, least=least)
     if safe := bool(scores.max() < WORTH_A_FAILURE):
-        scores = model.scores(expected, aim, safe=True)
-    return aim, safe, scores
+        scores = model.scores(expected, aim, least=least, safe=True)
+    return functools.partial(model.scores, aim=aim, least=least, safe=safe), aim, scores
 
 
 @final

@@ -26,6 +26,7 @@ ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_KNOWN = 3  # losses that it needs
 UNSAFE = 1e6  # what a logarithm of improvement is lowered by, beyond all others
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
+MOST_FAILED = 300  # failures, the latest, that are looked at for a place among the best trials
 WARY = 4.0  # the power of that: what is fitted to zeros and ones is too hopeful beyond a border
 TAKING_TURNS = 2  # warps
 LEAST_COMPARED = 16  # trials before warps are compared; until then the first ones take turns
@@ -61,8 +62,8 @@ class Expected:
 class Surrogate:
     """What the process knows at one moment.
 
-    Of a trial that failed, or still runs, the process believes what it expects: nothing is to be
-    learnt beside it.
+    Of a trial that failed, or still runs, the process believes what it expected when it was told of
+    it: nothing is to be learnt beside it.
 
     Attributes:
         process: of the warped losses.
@@ -91,8 +92,8 @@ class Surrogate:
         row, loss = told.rows[number : number + 1], told.losses[number : number + 1]
         failed = ~np.isfinite(loss)
         process = self.process.extended(row, None if failed[0] else self.warped.later(loss))
-        least = np.append(self.least, number)
-        ranked = np.argsort(np.nan_to_num(told.losses[least], nan=np.inf), kind="stable")
+        least = self.least if failed[0] else np.append(self.least, number)
+        ranked = np.argsort(told.losses[least], kind="stable")
         return replace(
             self,
             process=process,
@@ -124,11 +125,13 @@ class Surrogate:
         failing = np.zeros(len(rows)) if self.failing is None else self.failing.at(across)
         return Expected(means, spreads, failing)
 
-    def scores(self, of: Expected, aim: float, *, safe: bool = False) -> Codes:
+    def scores(self, of: Expected, aim: float, *, least: float = 0.0, safe: bool = False) -> Codes:
         """Logarithms of the improvements that are expected over `aim`, failures considered.
 
         Args:
-            safe: whether what rather fails than not comes after all that does not.
+            least: the least chance to fail that is in sight. What fails everywhere by chance is no
+                reason to be wary anywhere.
+            safe: whether what fails twice as often as that comes after all else.
 
         Schonlau, Welch and Jones, *Global versus Local Search in Constrained Optimization of
         Computer Models*, 1998: improvement times the probability that there is a value at all.
@@ -136,8 +139,8 @@ class Surrogate:
         found = log_improvement(of.means, of.spreads, aim)
         if self.failing is None:
             return found
-        hope = 1.0 - of.failing
-        found += WARY * np.log(np.maximum(hope, LEAST_HOPE))
+        hope = (1.0 - of.failing) / max(1.0 - least, LEAST_HOPE)
+        found += WARY * np.log(np.clip(hope, LEAST_HOPE, 1.0))
         return np.where(hope < 0.5, found - UNSAFE, found) if safe else found
 
     def outlook(self, of: Expected, which: int, aim: float) -> tuple[float, float, float, float]:
@@ -209,7 +212,12 @@ class Surrogates:
         warped = self._warps[which](losses[known])
         values = np.full(start, np.nan)
         values[known] = warped.values
-        picked = _picked(np.where(known, losses, np.inf), BEST, LATEST, SPREAD)
+        ranked = np.where(known, losses, np.inf)
+        if start > BEST + LATEST + SPREAD:
+            ranked = self._as_beside(told.rows[:start], ranked, scales)
+        numbers = np.flatnonzero(known)
+        least = numbers[_least(losses[numbers], MOST_GOOD)]
+        picked = np.union1d(_picked(ranked, BEST, LATEST, SPREAD), least)
         good, bad = picked[known[picked]], picked[~known[picked]]
         process = Posterior(self._features, scales, told.rows[good], values[good])
         failed = np.arange(len(picked)) >= len(good)
@@ -217,8 +225,24 @@ class Surrogates:
         if len(bad):
             process = process.extended(told.rows[bad], None)
             failing = Failing.of(process.covariance, failed)
-        least = _least(np.where(known, losses, np.inf), MOST_GOOD)
         return Surrogate(process, warped, failed, failing, start, least)
+
+    def _as_beside(self, rows: Codes, losses: Codes, scales: Scales) -> Codes:
+        """Losses in which the latest failures have that of the nearest good or typical trial.
+
+        The best trials did not fail: given them and no failure among them, where trials fail would be
+        learnt from a sample that says they never do there, and all the more elsewhere.
+        """
+        failed = np.flatnonzero(np.isinf(losses))[-MOST_FAILED:]
+        if not len(failed):
+            return losses
+        known = np.flatnonzero(np.isfinite(losses))
+        others = known[_picked(losses[known], BEST, LATEST, SPREAD)]
+        near, far = (self._features.scaled(rows[each], scales) for each in (failed, others))
+        squares = (far**2).sum(axis=1) - 2.0 * near @ far.T
+        found = losses.copy()
+        found[failed] = losses[others[squares.argmin(axis=1)]]
+        return found
 
     def _fitted_to(self, told: Told, start: int) -> int:
         """How many of the first `start` the scales are of: those when it last had grown by a share."""
