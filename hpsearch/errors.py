@@ -93,9 +93,9 @@ def _rank(name: str) -> tuple[float, str]:
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """Return ``Did you mean 'a' or 'b'?`` for the closest known names, or their list if few."""
     names = sorted({str(item) for item in known}, key=_rank)
-    folded = {item.casefold(): item for item in names}
+    folded = [item.casefold() for item in names]
     near = difflib.get_close_matches(str(name).casefold(), folded, n=count, cutoff=0.6)
-    close = [folded[item] for item in near]
+    close = [item for each in dict.fromkeys(near) for item in names if item.casefold() == each]
     tail = [item for item in names if item.endswith("." + str(name))]
     found = list(dict.fromkeys([*tail[:count], *close]))[:count]
     if found:

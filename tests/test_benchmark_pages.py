@@ -27,6 +27,7 @@ def tables(file: Path) -> list[str]:
         (PAGE, "suggest_keras_summary.md", [0, 1]),
         (PAGE, "suggest.md", [-1]),  # sixteen workers
         (PAGE, "warm.md", [0]),
+        (ROOT / "docs/failures.md", "suggest_failures.md", [0]),
         (PAGE, "latency.md", [1]),  # forty parameters
     ],
 )

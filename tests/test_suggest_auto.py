@@ -470,7 +470,7 @@ def test_fast_is_the_same_whether_its_process_was_extended_or_begun_anew():
 
 @pytest.mark.parametrize("name", PACES)
 def test_what_is_kept_changes_nothing(name):
-    """Failures, a worst loss that grows, and more and more trials that run: every digit is the same."""
+    """Failures, and more and more trials that run: every digit is the same."""
     parameters, random = tree(), np.random.default_rng(3)
     drawn, kept, history = make("random", parameters), make(name, parameters), []
     for number in range(90):
