@@ -270,6 +270,7 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"enqueue": {"m": "a"}}, r"enqueue is a list of points .*, got \{'m': 'a'\}"),
         ({"enqueue": 3}, r"enqueue is a list of points .*, got 3"),
         ({"enqueue": ["m"]}, r"enqueue is a list of points .*, got \['m'\]"),
+        ({"offline": "no"}, r"offline is True or False, got 'no'"),
         ({"folder": 3}, r"folder is the path of a folder for studies, got 3"),
         ({"study": 3}, r"study is the name of a study, got 3"),
         ({"warm_start": ["a"]}, r"warm_start is the name of a study, got \['a'\]"),
@@ -431,6 +432,22 @@ def test_progress_of_ask_and_tell_is_a_line_for_each_trial(
     assert [line[:14] for line in lines] == ["[1/2] trial 0:", "[2/2] trial 1:"]
 
 
+def test_the_goal_of_words_is_a_truth_value() -> None:
+    with pytest.raises(SpaceError, match="maximize is True or False, got 'val_accuracy'"):
+        found(maximize="val_accuracy")
+
+
+def test_a_study_that_goes_on_keeps_its_budget_unless_it_is_given_again() -> None:
+    found(max_trials=4, study="first")
+    settings = {"seed": 1, "algo": "random", "progress": False, "study": "first", "resume": True}
+    assert hpsearch.search(WORDS, bowl, **settings).counts["total"] == 4
+    assert hpsearch.search(WORDS, bowl, max_trials=7, **settings).counts["total"] == 7
+    still = {"study": "still", "algo": "random", "seed": 1, "progress": False}
+    once = hpsearch.search(WORDS, lambda values: 1.0, no_progress=3, **still)
+    again = hpsearch.search(WORDS, lambda values: 1.0, max_trials=40, resume=True, **still)
+    assert again.counts["total"] == once.counts["total"]
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     result = found(max_trials=np.int64(2), seed=np.uint8(3), timeout=np.float32(60))
     with Store.open(Path("mlruns/studies"), result.study, write=False) as store:
@@ -453,7 +470,8 @@ def test_a_search_says_where_it_is_kept_and_why_it_stopped(
     hpsearch.search(space, lambda point: float(point["n"]), max_trials=9, study="small")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Study 'small', 9 trials at most."
-    assert lines[-1].startswith("Stopped: the space is used up. 3 trials; value 1 in trial ")
+    assert lines[-1].startswith("3 trials; value 1 in trial ")
+    assert lines[-1].endswith(" is the best. Stopped: the space is used up.")
     hpsearch.search(
         space, lambda point: float(point["n"]), max_trials=9, study="small", resume=True
     )

@@ -268,7 +268,7 @@ def _ending(result: Result) -> str:
         if best is None
         else f"{result.metric} {value_text(best.value)} in trial {best.number} is the best"
     )
-    return f"Stopped: {result.ended_by}. {counted(counts['total'], 'trial')}{failed}; {found}."
+    return f"{counted(counts['total'], 'trial')}{failed}; {found}. Stopped: {result.ended_by}."
 
 
 def _watcher(progress: bool | Watcher) -> Watcher:

@@ -127,6 +127,10 @@ class Options:
         _check_points(self.fix, self.enqueue)
         for name in ("max_trials", "no_progress", "max_consecutive_failures", "grid_steps"):
             _check_count(name, getattr(self, name), 1)
+        for name in ("repeats", "baselines", "resume", "check", "offline"):
+            if not isinstance(getattr(self, name), bool):
+                got = shortened(getattr(self, name))
+                raise StudyError(f"{name} is True or False, got {got}.")
         for name in ("study", "warm_start"):
             study = getattr(self, name)
             if study is not None and not isinstance(study, str):
@@ -205,9 +209,9 @@ WHERE = ("workers", "gpus_per_trial", "start_method")
 
 def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
     """The options of a study that goes on: those given now, the recorded ones, new points last."""
-    kept = {
-        name: settings[name] for name in RECORDED if name in settings and name not in options.given
-    }
+    recorded = {name: settings[name] for name in RECORDED if name in settings}
+    recorded |= {n: value for n, value in settings["budget"].items() if value is not None}
+    kept = {name: value for name, value in recorded.items() if name not in options.given}
     before = [dict(point) for point in settings.get("enqueue", [])]
     new = [dict(point) for point in options.enqueue if dict(point) not in before]
     uri = options.tracking_uri or settings.get("tracking_uri")

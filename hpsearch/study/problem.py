@@ -78,6 +78,11 @@ def problem_of(
     Raises:
         SpaceError: if the space, the objective and `maximize` do not fit together.
     """
+    if not isinstance(maximize, bool):
+        raise SpaceError(
+            f"maximize is True or False, got {maximize!r}. The value of a dict of words has no name; "
+            "a Space names its metric itself."
+        )
     if isinstance(space, str | Path):
         space = load(str(space))
     if isinstance(space, Loaded):

@@ -291,8 +291,7 @@ class Posterior:
 
     def _covariance(self, near: Codes, main: Codes) -> Codes:
         """The covariance (n, own rows) with the own rows."""
-        distance = near @ self._near.T
-        distance *= -2.0
+        distance = near @ (-2.0 * self._near.T)
         distance += (near**2).sum(axis=1)[:, None]
         distance += self._squares
         np.sqrt(np.maximum(distance, 0.0, out=distance), out=distance)
