@@ -21,7 +21,7 @@ from hyperopt import hp
 
 import hpsearch
 from hpsearch import choice, integer, loguniform, uniform
-from hpsearch.errors import PointError, SearchStopped, SpaceError, StudyError
+from hpsearch.errors import PointError, SearchStopped, SpaceError, StudyError, nearest
 from hpsearch.store import Store, studies
 from hpsearch.study import options_from, read_points, seconds_of
 from hpsearch.study.written import bytes_of
@@ -453,6 +453,12 @@ def test_numbers_of_numpy_are_numbers() -> None:
     with Store.open(Path("mlruns/studies"), result.study, write=False) as store:
         assert store.settings["seed"] == 3
     assert result.counts["total"] == 2
+
+
+def test_known_names_are_found_in_any_case_and_known_numbers_told_by_size() -> None:
+    assert nearest("7", ["16", "32", "8"]) == "Known: 8, 16, 32."
+    assert nearest("TPE", ["tpe", "grid"]) == "Did you mean 'tpe'?"
+    assert nearest("lR", ["lr", "LR", "x"]) == "Did you mean 'LR' or 'lr'?"
 
 
 def test_points_may_be_of_numpy_and_come_from_a_generator() -> None:

@@ -219,16 +219,16 @@ def resumed(options: Options, settings: Mapping[str, Any]) -> Options:
 
 
 def _plain(item: Any) -> Any:
-    """Numbers of NumPy as Python's, also within points; what can be read once as a list."""
-    if isinstance(item, np.generic):
-        return item.item()
+    """An option with numbers of NumPy as Python's, in points too; what can be read once as a list."""
+    if isinstance(item, list | tuple | Iterator):
+        return [_plain_point(each) for each in item]
+    return _plain_point(item)
+
+
+def _plain_point(item: Any) -> Any:
     if isinstance(item, Mapping):
-        return {key: _plain(value) for key, value in item.items()}
-    if isinstance(item, list | Iterator):
-        return [_plain(each) for each in item]
-    if type(item) is tuple:
-        return tuple(_plain(each) for each in item)
-    return item
+        return {k: v.item() if isinstance(v, np.generic) else v for k, v in item.items()}
+    return item.item() if isinstance(item, np.generic) else item
 
 
 def _check_points(fix: Any, enqueue: Any) -> None:
