@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import math
 import warnings
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from problems import grid_words
+from problems import grid_words, write_trained
 from threadpoolctl import threadpool_limits
 
 from hpsearch.space import space_of
@@ -76,10 +74,8 @@ def main() -> None:
     points = [coded.point(row) for row in coded.columns.every()]
     with ProcessPoolExecutor(given.jobs, initializer=threadpool_limits, initargs=(1,)) as pool:
         values = list(pool.map(functools.partial(losses, given.name), points, chunksize=8))
-    versions = {name: version(name) for name in ("scikit-learn", "numpy")}
-    lines = ",\n".join(map(json.dumps, zip(points, values, strict=True)))
     file = DATA / f"grid_{given.name}.json"
-    file.write_text(f'{{"versions": {json.dumps(versions)}, "trials": [\n{lines}\n]}}\n')
+    write_trained(file, ("scikit-learn", "numpy"), zip(points, values, strict=True))
     print(f"{file.name}: {len(points)} points, {sum(None in each for each in values)} failed")
 
 

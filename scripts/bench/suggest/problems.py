@@ -18,8 +18,9 @@ import contextlib
 import json
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -480,6 +481,19 @@ ADAM_RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01]
 SGD_RATES = [0.01, 0.03, 0.1, 0.3, 1.0]
 
 
+def _optimizers() -> Any:
+    return choice(
+        {
+            "adam": {"rate": choice(ADAM_RATES, name="adam.rate")},
+            "sgd": {
+                "rate": choice(SGD_RATES, name="sgd.rate"),
+                "momentum": choice([0.0, 0.9], name="momentum"),
+            },
+        },
+        name="optimizer",
+    )
+
+
 def keras_words(name: str) -> dict[str, Any]:
     """The space of networks of which trained.py trains every point."""
     digits = name == "digits"
@@ -488,16 +502,7 @@ def keras_words(name: str) -> dict[str, Any]:
         "units": choice([16, 64, 256] if digits else [32, 128], name="units"),
         "activation": choice(["relu", "tanh"], name="activation"),
         "dropout": choice([0.0, 0.3], name="dropout"),
-        "optimizer": choice(
-            {
-                "adam": {"rate": choice(ADAM_RATES, name="adam.rate")},
-                "sgd": {
-                    "rate": choice(SGD_RATES, name="sgd.rate"),
-                    "momentum": choice([0.0, 0.9], name="momentum"),
-                },
-            },
-            name="optimizer",
-        ),
+        "optimizer": _optimizers(),
         "batch": choice([16, 64] if digits else [32, 128], name="batch"),
     }
 
@@ -509,16 +514,7 @@ def grid_words() -> dict[str, Any]:
         "units": choice([8, 32, 128], name="units"),
         "activation": choice(["relu", "tanh"], name="activation"),
         "alpha": choice([0.0001, 0.1], name="alpha"),
-        "optimizer": choice(
-            {
-                "adam": {"rate": choice(ADAM_RATES, name="adam.rate")},
-                "sgd": {
-                    "rate": choice(SGD_RATES, name="sgd.rate"),
-                    "momentum": choice([0.0, 0.9], name="momentum"),
-                },
-            },
-            name="optimizer",
-        ),
+        "optimizer": _optimizers(),
         "batch": choice([16, 64], name="batch"),
     }
 
@@ -536,6 +532,13 @@ def _trained(file: str, words: Callable[[], dict[str, Any]]) -> Callable[[], Any
         return words(), lambda point: losses[key_of(point)], best
 
     return make
+
+
+def write_trained(file: Path, packages: Iterable[str], trials: Iterable[Any]) -> None:
+    """Write points with their losses by seed, a line each, and the versions that trained them."""
+    versions = {name: version(name) for name in packages}
+    lines = ",\n".join(map(json.dumps, trials))
+    file.write_text(f'{{"versions": {json.dumps(versions)}, "trials": [\n{lines}\n]}}\n')
 
 
 def key_of(point: Point) -> str:

@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from problems import keras_words, key_of
+from problems import keras_words, key_of, write_trained
 
 from hpsearch import Data, Fit, Space, choice, delayed, given, repeat, search
 from hpsearch.keras import Sequential, layers, optimizers
@@ -92,9 +91,7 @@ def main() -> None:
     trials = [
         [t.point, [*values.get(key_of(t.point), [])[: given_.seed], t.value]] for t in found.trials
     ]
-    versions = {name: version(name) for name in ("keras", "tensorflow", "numpy")}
-    lines = ",\n".join(json.dumps(trial) for trial in trials)
-    file.write_text(f'{{"versions": {json.dumps(versions)}, "trials": [\n{lines}\n]}}\n')
+    write_trained(file, ("keras", "tensorflow", "numpy"), trials)
     means = [np.mean(found) for _, found in trials if None not in found]
     failed = len(trials) - len(means)
     print(
