@@ -292,7 +292,9 @@ def test_the_users_own_mlflow_run_is_left_alone() -> None:
 def test_progress_is_a_line_for_each_trial(capsys: pytest.CaptureFixture[str]) -> None:
     found(small(), max_trials=2, progress=True)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("[1/2] trial 0: val_accuracy ")
-    assert lines[1].startswith("[2/2] trial 1: val_accuracy ")
+    trials = [line for line in lines if line.startswith("[")]
+    assert trials[0].startswith("[1/2] trial 0: val_accuracy ")
+    assert trials[1].startswith("[2/2] trial 1: val_accuracy ")
+    assert len(trials) == 2
     found(small(), max_trials=1, progress=Lines())
     assert "trial 0" in capsys.readouterr().err
