@@ -66,6 +66,12 @@ class Coded:
 
     def point(self, row: Codes) -> Point:
         """Return the point of a row whose active columns have codes."""
+        if not self.parameters.fixed:  # then a column is active where it has a code
+            there = np.flatnonzero(~np.isnan(row)).tolist()
+            return {
+                self.columns.labels[j]: self._scales[j].value(code)
+                for j, code in zip(there, row[there].tolist(), strict=True)
+            }
 
         def choose(parameter: Parameter) -> Value:
             j = self._number[parameter.label]

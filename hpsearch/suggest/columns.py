@@ -167,7 +167,7 @@ class Columns(Sequence[Column]):
         self.ordered = np.array([column.ordered for column in columns], dtype=bool)
         self.finite = all(column.edges is not None for column in columns)
         self._steps = [j for j, c in enumerate(columns) if c.edges is not None or c.snap]
-        self._groups = _groups(columns)
+        self._waves = _waves(columns)
         self._known: dict[Any, bool] = {}
 
     def __getitem__(self, number: Any) -> Any:
@@ -258,10 +258,14 @@ class Columns(Sequence[Column]):
 
     def blanked(self, rows: Codes) -> Codes:
         """The same rows, with NaN put where a column is not active."""
-        for places, columns in self._groups:
-            idle = np.flatnonzero(~self._active(places, rows))
-            if len(idle):
-                rows[idle[:, None], columns] = np.nan
+        for wave in self._waves:
+            if len(wave.columns):
+                here = rows[:, wave.deciding] == wave.only
+                rows[:, wave.columns] = np.where(here, rows[:, wave.columns], np.nan)
+            for places, columns in wave.others:
+                idle = np.flatnonzero(~self._active(places, rows))
+                if len(idle):
+                    rows[idle[:, None], columns] = np.nan
         return rows
 
     def _active(self, places: Places, rows: Codes) -> Mask:
@@ -302,14 +306,62 @@ class Columns(Sequence[Column]):
         return self._known[key]
 
 
-def _groups(columns: Sequence[Column]) -> list[tuple[Places, list[int]]]:
-    """Columns that are active in the same places, those first whose places are read by others."""
-    found: dict[Any, tuple[Places, list[int]]] = {}
-    for j, column in enumerate(columns):
-        if not column.always:
-            key = tuple(tuple(_key(atom) for atom in place) for place in column.places)
-            found.setdefault(key, (column.places, []))[1].append(j)
-    return list(found.values())
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class _Wave:
+    """Columns that can be blanked at once, as what decides about them was blanked before.
+
+    Attributes:
+        columns: those that are active where another column has one option (k,).
+        deciding: that other column of each (k,).
+        only: the number of the option (k,).
+        others: the others, in groups that are active in the same places.
+    """
+
+    columns: NDArray[np.intp]
+    deciding: NDArray[np.intp]
+    only: Codes
+    others: tuple[tuple[Places, list[int]], ...]
+
+
+def _waves(columns: Sequence[Column]) -> list[_Wave]:
+    """All columns that are not always active, by how many decide about one another before them."""
+    depths: list[int] = []
+    for column in columns:
+        read = {j for place in column.places for atom in place for j in atom.columns}
+        depths.append(0 if column.always else 1 + max((depths[j] for j in read), default=0))
+    return [
+        _wave(columns, [j for j, depth in enumerate(depths) if depth == wave])
+        for wave in range(1, max(depths, default=0) + 1)
+    ]
+
+
+def _wave(columns: Sequence[Column], numbers: Sequence[int]) -> _Wave:
+    plain: list[tuple[int, int, int]] = []
+    others: dict[Any, tuple[Places, list[int]]] = {}
+    for j in numbers:
+        places = tuple(_needed(columns, place) for place in columns[j].places)
+        atom = places[0][0] if len(places) == 1 and len(places[0]) == 1 else None
+        if atom is not None and atom.only is not None and not columns[atom.columns[0]].ordered:
+            plain.append((j, atom.columns[0], atom.only))
+        else:
+            key = tuple(tuple(_key(atom) for atom in place) for place in places)
+            others.setdefault(key, (places, []))[1].append(j)
+    found, deciding, only = np.array(plain, dtype=np.intp).reshape(-1, 3).T
+    return _Wave(found, deciding, only.astype(np.float64), tuple(others.values()))
+
+
+def _needed(columns: Sequence[Column], place: tuple[Atom, ...]) -> tuple[Atom, ...]:
+    """A place without what another of its atoms implies: that the column it reads is active."""
+    implied = {
+        _key(atom)
+        for each in place
+        if not each.partly
+        for j in each.columns
+        if len(columns[j].places) == 1
+        for atom in columns[j].places[0]
+    }
+    return tuple(atom for atom in place if _key(atom) not in implied)
 
 
 def _key(atom: Atom) -> Any:
