@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from hpsearch import choice, integer, lognormal, loguniform, maybe, normal, uniform
+from hpsearch import choice, integer, lognormal, loguniform, maybe, normal, uniform, when
 from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
 from hpsearch.suggest import make, searcher
@@ -573,6 +573,33 @@ def test_a_row_of_a_point_of_a_row_is_the_row():
     coded = Coded(tree())
     for row in drawn_rows(coded, 300):
         assert np.allclose(coded.row(coded.point(row)), row, rtol=0, atol=1e-9, equal_nan=True)
+
+
+def branching() -> dict[str, Any]:
+    """Branches three deep, below a rung, below a condition, and one shared by two options."""
+    shared = uniform(0, 1, name="shared")
+    depth = integer(0, 2, name="depth")
+    rate = loguniform(1e-4, 1, name="rate")
+    inner = choice({"p": {"s": shared}, "q": {}, "r": {"u": uniform(0, 1, name="u")}}, name="inner")
+    middle = choice({"m": {"inner": inner}, "n": {"v": integer(1, 9, name="v")}}, name="middle")
+    return {
+        "rate": rate,
+        "outer": choice({"x": {"middle": middle}, "y": {"s": shared}, "z": {}}, name="outer"),
+        "depth": depth,
+        "decay": when(rate > 0.01, uniform(0, 1, name="decay")),
+        "layers": [when(depth > k, integer(8, 64, name=f"units{k}")) for k in range(2)],
+    }
+
+
+def test_a_column_has_a_code_where_its_parameter_is_active():
+    """What the rows of the search say is what the table of the parameters says."""
+    parameters = table(branching())
+    coded, seen = Coded(parameters), set()
+    for row in drawn_rows(coded, 300):
+        found = coded.point(row)
+        assert [*found] == [*parameters.complete(lambda p: found[p.label])]  # noqa: B023
+        seen.add(frozenset(found))
+    assert len(seen) > 20
 
 
 @pytest.mark.parametrize("at", [-30.0, -3.0, -1.0, -0.5, 0.0, 2.0])
