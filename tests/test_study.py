@@ -562,6 +562,17 @@ def test_ask_and_tell_suggest_what_search_suggests() -> None:
     assert told == points(found(algo="tpe", max_trials=22))
 
 
+def test_a_loop_that_an_exception_left_is_an_interrupted_study() -> None:
+    with pytest.raises(ZeroDivisionError), hpsearch.Study(WORDS, study="left") as study:
+        study.tell(study.ask(), 1.0)
+        raise ZeroDivisionError
+    with hpsearch.Study(WORDS, study="ended") as study:
+        study.tell(study.ask(), 1.0)
+    for name, state in (("left", "interrupted"), ("ended", "finished")):
+        with Store.open(Path("mlruns/studies"), name, write=False) as store:
+            assert store.settings["state"] == state
+
+
 def test_several_trials_can_be_asked_for_before_one_is_told() -> None:
     with hpsearch.Study(WORDS, max_trials=4, seed=1) as study:
         asked = [study.ask() for _ in range(4)]

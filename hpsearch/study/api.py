@@ -135,8 +135,8 @@ class Study:
     def __enter__(self) -> Study:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._end("finished" if error is None else "interrupted")
 
     @property
     def name(self) -> str:
@@ -218,10 +218,16 @@ class Study:
         return self._session.trials()
 
     def close(self) -> None:
-        """Bring MLflow up to date and release the study; running trials are recorded as cancelled."""
+        """Bring MLflow up to date and release the study; running trials are recorded as cancelled.
+
+        It is recorded as finished; one whose ``with`` block an exception left, as interrupted.
+        """
+        self._end("finished")
+
+    def _end(self, state: str) -> None:
         try:
             self._driver.abandon()
-            self._session.finish("finished")
+            self._session.finish(state)
         finally:
             self._watcher.finished()
             self._session.close()
