@@ -210,6 +210,8 @@ class Why:
             for a label active in only one.
         wanted: how large an improvement was looked for at least, in units of the loss: now and then
             it is more than a small step.
+        branch: the label of a choice of which one option was looked at alone, as the search of all
+            had stalled; what is expected then follows from the trials with that option.
     """
 
     source: str
@@ -219,6 +221,7 @@ class Why:
     nearest: int | None = None
     distance: float | None = None
     wanted: float | None = None
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

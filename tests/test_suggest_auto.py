@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
 from hpsearch.suggest import make, searcher
 from hpsearch.suggest.auto import Auto
+from hpsearch.suggest.branches import Branches
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
@@ -113,6 +115,104 @@ def test_finds_the_good_branch_that_looks_bad_at_first():
         return 1 + point["x"] ** 2 if point["side"] == "a" else 4 * abs(point["y"] - 0.9)
 
     assert all(least(run(parameters, loss, 40, seed)) < 0.1 for seed in range(4))
+
+
+def nets() -> Parameters:
+    """Three branches, of one parameter, three, and one."""
+    return table(
+        {
+            "net": choice(
+                {
+                    "plain": {"x": uniform(0, 1, name="x")},
+                    "deep": {label: uniform(0, 1, name=label) for label in "abc"},
+                    "odd": {"z": uniform(0, 1, name="z")},
+                },
+                name="net",
+            )
+        }
+    )
+
+
+def hidden(point: Point) -> float:
+    """The best is 0 in the branch of which nearly all points are worse than the 0.2 of the easy one."""
+    match point["net"]:
+        case "plain":
+            return 0.2 + 0.5 * abs(point["x"] - 0.3)
+        case "odd":
+            return 0.6 + point["z"]
+    aims = zip("abc", (0.8, 0.15, 0.9), strict=True)
+    return 3 * sum(abs(point[label] - aim) for label, aim in aims)
+
+
+@pytest.mark.parametrize(("name", "trials"), [("auto", 100), ("fast", 120)])
+def test_a_search_that_has_stalled_looks_at_other_branches(name, trials):
+    """Without looking at branches alone, 0.2 is the best of all five `auto`, and of most `fast`."""
+    found = [least(run(nets(), hidden, trials, seed, name)) for seed in range(5)]
+    assert np.median(found) < 0.1
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_a_suggestion_says_which_choice_it_looked_at(name):
+    algorithm, history = make(name, nets()), []
+    for number in range(60):
+        found = algorithm(history, [], number, 0)
+        history.append(Observation(number, found.point, hidden(found.point)))
+        assert found.why.branch in (None, "net")
+        if found.why.branch is not None:
+            counts = Counter(trial.point["net"] for trial in history[:-1])
+            assert number % 2 and number >= 25
+            assert counts[found.point["net"]] == min(counts.values())
+    assert found.why.branch == "net"
+
+
+def test_a_branch_is_looked_at_where_nothing_worthwhile_was_found_of_late():
+    branches = Branches(Coded(nets()).columns)
+    falling = 0.98 ** np.arange(40)
+    flat = np.concatenate([falling[:25], np.full(15, falling[24])])
+    assert not branches.due(falling, 41)
+    assert branches.due(flat, 41) and not branches.due(flat, 40)
+    assert not branches.due(flat[:-1], 39)  # the best is the fifteenth from the end
+    assert branches.due(np.append(flat, flat.min() - 1e-3), 41)
+    assert not branches.due(np.append(flat, flat.min() - 0.1), 41)
+    failed = np.full(20, math.nan)
+    assert branches.due(np.concatenate([flat, failed]), 61)
+    assert not branches.due(np.concatenate([flat[:15], failed]), 41)
+    assert not branches.due(np.full(3, math.nan), 41)
+    assert not Branches(Coded(table({"x": uniform(0, 1)})).columns).due(flat, 41)
+
+
+def test_draws_from_a_branch_are_in_it_however_deep():
+    coded = Coded(table(branching()))
+    random = np.random.default_rng(0)
+    seen = {}
+    for branch in Branches(coded.columns).neglected(np.empty((0, len(coded.columns))), 99):
+        rows = branch.drawn(coded.columns, random.random((200, len(coded.columns))))
+        label = coded.columns.labels[branch.column]
+        options = {coded.point(row)[label] for row in rows}
+        assert len(options) == 1
+        seen.setdefault(label, set()).update(options)
+        assert len(rows) == 200
+    assert seen == {"outer": {"x", "y", "z"}, "middle": {"m", "n"}, "inner": {"p", "q", "r"}}
+
+
+def test_branches_that_are_used_up_or_illegal_are_passed_over():
+    """`a` has two points, `b` is not allowed, `c` has ten; `d` is where the best is."""
+    kind = choice(
+        {
+            "a": {"p": choice([1, 2], name="p")},
+            "b": {"q": uniform(0, 1, name="q")},
+            "c": {"r": integer(1, 10, name="r")},
+            "d": {"s": uniform(0, 1, name="s")},
+        },
+        name="kind",
+    )
+    parameters = table({"kind": kind}, require=[kind != "b"])
+    history = run(parameters, lambda p: abs(p.get("s", 9.0) - 0.3), 60)
+    points = [tuple(sorted(trial.point.items())) for trial in history]
+    assert len(set(points)) == 60
+    counts = Counter(trial.point["kind"] for trial in history)
+    assert counts["b"] == 0 and counts["a"] == 2 and counts["c"] == 10
+    assert least(history) < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -685,13 +785,14 @@ def test_a_process_extended_is_the_process_of_all_rows():
     scales = Scales(np.full(len(coded.columns), 0.6), 0.5, 0.8, 0.01)
     whole = Posterior(features, scales, rows, values)
     parts = Posterior(features, scales, rows[:20], values[:20])
-    parts = parts.extended(rows[20:35], values[20:35]).extended(rows[35:], values[35:])
+    parts = parts.extended(parts.beside(rows[20:35]), values[20:35])
+    parts = parts.extended(parts.beside(rows[35:]), values[35:])
     new = drawn_rows(coded, 25, seed=3)
     for one, other in zip(whole.predict(new), parts.predict(new), strict=True):
         assert np.allclose(one, other, atol=1e-10)
     assert np.allclose(whole.means, whole.predict(rows)[0], atol=1e-10)
     assert np.allclose(whole.means, parts.means, atol=1e-10)
-    believing = whole.extended(new, None)
+    believing = whole.extended(whole.beside(new), None)
     assert np.allclose(believing.predict(rows)[0], whole.means, atol=1e-10)
     assert np.allclose(believing.means[40:], whole.predict(new)[0], atol=1e-10)
 
@@ -702,9 +803,11 @@ def smoothed(failed: np.ndarray, rows: np.ndarray, new: np.ndarray, count: int) 
     process = Posterior(
         features, Scales(np.full(2, 0.5), 0.5, 0.8, 1e-3), rows, np.zeros(len(rows))
     )
-    found = Failing.of(process.covariance[:count, :count], failed[:count])
-    for end in range(count + 1, len(rows) + 1):
-        found = found.extended(process.covariance[:end, :end], failed[end - 1 : end])
+    covariance = process.covariance()
+    found = Failing.of(covariance[:count, :count], failed[:count])
+    for end in range(count, len(rows)):
+        last = slice(end, end + 1)
+        found = found.extended(covariance[last, :end], covariance[last, last], failed[last])
     return found.at(process.predict(new)[2])
 
 
@@ -793,7 +896,7 @@ def test_equal_rows_leave_a_process_solvable():
     rows = np.repeat(drawn_rows(coded, 3), 30, axis=0)
     scales = Scales(np.full(len(coded.columns), 9.0), 1.0, 1.0, 1e-12)
     process = Posterior(Features(coded.columns), scales, rows, np.ones(90))
-    means, spreads, _ = process.extended(rows[:5], np.ones(5)).predict(rows[:3])
+    means, spreads, _ = process.extended(process.beside(rows[:5]), np.ones(5)).predict(rows[:3])
     assert np.isfinite(means).all() and np.isfinite(spreads).all()
 
 

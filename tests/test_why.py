@@ -63,6 +63,13 @@ def test_a_prediction_is_told_in_the_sign_of_a_minimized_metric() -> None:
             ["local search", "expected improvement 1e-09"],
         ),
         (Why("random", loss=math.nan, spread=1.0, improvement=math.inf), ["random draw"]),
+        (
+            Why("parzen", loss=1.5, branch="net"),
+            [
+                "drawn from where good trials are, with this net only: the search of all had stalled",
+                "expected val_loss 1.5",
+            ],
+        ),
         (Why("of a later version"), ["of a later version"]),
     ],
 )
@@ -144,6 +151,7 @@ def test_the_json_of_show_has_all_of_it(show: Callable[..., str]) -> None:
         "nearest": 14,
         "distance": 0.0312,
         "wanted": None,
+        "branch": None,
     }
 
 

@@ -45,6 +45,8 @@ def why_lines(why: Why, settings: Mapping[str, Any]) -> list[str]:
     source = SOURCES.get(why.source, why.source)
     if why.source == "earlier" and "warm_start" in settings:
         source = f"did well in {settings['warm_start']['study']}"
+    if why.branch is not None:
+        source += f", with this {why.branch} only: the search of all had stalled"
     lines = [source, ", ".join(expected)]
     if why.nearest is not None:
         far = "" if why.distance is None else f" (distance {why.distance:.2g})"

@@ -45,10 +45,13 @@ class Failing:
         unit = float(np.diag(covariance).mean())
         return cls._smoothed(failed, tuple(Root.of(covariance, noise * unit) for noise in NOISES))
 
-    def extended(self, covariance: Codes, failed: Mask) -> Failing:
-        """With k more trials: the covariance (n + k, n + k) of all, and which of the k failed."""
-        count = len(self.failed)
-        across, own = covariance[count:, :count], covariance[count:, count:]
+    def extended(self, across: Codes, own: Codes, failed: Mask) -> Failing:
+        """With k more trials, and which of them failed.
+
+        Args:
+            across: covariances (k, n) with those that are known.
+            own: covariances (k, k) with one another.
+        """
         roots = tuple(root.extended(across, own) for root in self.roots)
         return self._smoothed(np.concatenate([self.failed, failed]), roots)
 

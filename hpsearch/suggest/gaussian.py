@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from .cholesky import Root
 from .columns import Codes, Columns
 
-__all__ = ["Features", "Posterior", "Scales", "fitted"]
+__all__ = ["Beside", "Features", "Posterior", "Scales", "fitted"]
 
 ROOT5 = math.sqrt(5.0)
 BASE = 0.5  # centre of the prior on a length scale where four columns are active
@@ -224,19 +224,53 @@ class _Density:
 
 
 @final
-class Posterior:
-    """The process given values (n,) at rows (n, columns).
+@dataclass(frozen=True, eq=False, slots=True)
+class Placed:
+    """Rows as coordinates that are scaled, see `Features`.
 
     Attributes:
-        covariance: of the rows with one another (n, n), without noise.
+        near: for distances (n, coordinates).
+        squares: of their norms (n,).
+        main: of the main effects (n, coordinates).
     """
+
+    near: Codes
+    squares: Codes
+    main: Codes
+
+    def joined(self, other: Placed) -> Placed:
+        """These rows and others."""
+        return Placed(
+            np.concatenate([self.near, other.near]),
+            np.concatenate([self.squares, other.squares]),
+            np.concatenate([self.main, other.main]),
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Beside:
+    """More rows beside the n that a process knows.
+
+    Attributes:
+        all: the n and the k more.
+        across: covariances (k, n) of the latter with the former.
+        own: covariances (k, k) with one another.
+    """
+
+    all: Placed
+    across: Codes
+    own: Codes
+
+
+@final
+class Posterior:
+    """The process given values (n,) at rows (n, columns)."""
 
     def __init__(self, features: Features, scales: Scales, rows: Codes, values: Codes) -> None:
         self._features, self._scales = features, scales
-        self._near, self._main = self._placed(rows)
-        self._squares = (self._near**2).sum(axis=1)
-        self.covariance = self._covariance(self._near, self._main)
-        self._root = Root.of(self.covariance, scales.noise)
+        self._at = self._placed(rows)
+        self._root = Root.of(self.covariance(), scales.noise)
         self._values = values
         self._solved = self._root.solved(values)
 
@@ -252,48 +286,53 @@ class Posterior:
         found: Codes = self._values - self._solved / np.diag(self._root.inverse())
         return found
 
-    def extended(self, rows: Codes, values: Codes | None) -> Posterior:
+    def covariance(self) -> Codes:
+        """Of the own rows with one another (n, n), without noise."""
+        return self._covariance(self._at, self._at)
+
+    def beside(self, rows: Codes) -> Beside:
+        """More rows (k, columns), with their covariances."""
+        new = self._placed(rows)
+        both = self._at.joined(new)
+        found = self._covariance(new, both)
+        count = len(self._values)
+        return Beside(both, found[:, :count], found[:, count:])
+
+    def extended(self, new: Beside, values: Codes | None) -> Posterior:
         """The process with more rows, at a fraction of the cost.
 
         Args:
-            values: None if they are as is expected, so that there is nothing to be learnt beside
-                them (a kriging believer: Ginsbourger, Le Riche and Carraro, *Kriging is well-suited
-                to parallelize optimization*, 2010).
+            values: (k,), None if they are as is expected, so that there is nothing to be learnt
+                beside them (a kriging believer: Ginsbourger, Le Riche and Carraro, *Kriging is
+                well-suited to parallelize optimization*, 2010).
         """
         found = copy.copy(self)
-        near, main = self._placed(rows)
-        across = self._covariance(near, main)
-        found._near, found._main = near, main
-        found._squares = (near**2).sum(axis=1)
-        own = found._covariance(near, main)
-        found.covariance = np.block([[self.covariance, across.T], [across, own]])
-        found._root = self._root.extended(across, own)
-        found._near = np.concatenate([self._near, near])
-        found._main = np.concatenate([self._main, main])
-        found._squares = np.concatenate([self._squares, found._squares])
-        new = across @ self._solved if values is None else values
-        found._values = np.concatenate([self._values, new])
+        found._at = new.all
+        found._root = self._root.extended(new.across, new.own)
+        values = new.across @ self._solved if values is None else values
+        found._values = np.concatenate([self._values, values])
         found._solved = found._root.solved(found._values)
         return found
 
     def predict(self, rows: Codes) -> tuple[Codes, Codes, Codes]:
         """Means (m,) and standard deviations (m,) at rows, without noise; covariances (m, n)."""
-        near, main = self._placed(rows)
-        across = self._covariance(near, main)
+        at = self._placed(rows)
+        across = self._covariance(at, self._at)
         inside = self._root.halved(across.T)
-        prior = self._scales.signal + np.einsum("ij,ij->i", main, main)
+        prior = self._scales.signal + np.einsum("ij,ij->i", at.main, at.main)
         variance = prior - np.einsum("ij,ij->j", inside, inside)
         return across @ self._solved, np.sqrt(np.maximum(variance, 1e-12)), across
 
-    def _placed(self, rows: Codes) -> tuple[Codes, Codes]:
+    def _placed(self, rows: Codes) -> Placed:
         near = self._features.scaled(rows, self._scales)
-        return near, self._features.main(rows) * math.sqrt(self._scales.main)
+        main = self._features.main(rows) * math.sqrt(self._scales.main)
+        return Placed(near, (near**2).sum(axis=1), main)
 
-    def _covariance(self, near: Codes, main: Codes) -> Codes:
-        """The covariance (n, own rows) with the own rows."""
-        distance = near @ (-2.0 * self._near.T)
-        distance += (near**2).sum(axis=1)[:, None]
-        distance += self._squares
+    def _covariance(self, one: Placed, other: Placed) -> Codes:
+        """The covariance (m, n) of m rows with n others."""
+        distance = one.near @ (-2.0 * other.near.T)
+        distance += one.squares[:, None]
+        distance += other.squares
         np.sqrt(np.maximum(distance, 0.0, out=distance), out=distance)
         found = distance * (1.0 / 3.0)
         found += 1.0
@@ -301,5 +340,5 @@ class Posterior:
         found += 1.0
         found *= np.exp(np.negative(distance, out=distance), out=distance)
         found *= self._scales.signal
-        found += main @ self._main.T
+        found += one.main @ other.main.T
         return found

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 from ..errors import SearchStopped
 from ..trial import Why
 from . import moves
+from .branches import Branch, Branches
 from .columns import Codes, Columns
 from .earlier import Earlier
 from .legal import first_legal
 from .paces import THOROUGH, Breadth, Pace, margin
 from .surrogate import LEAST_KNOWN, MOST_GOOD, Expected, Surrogate, Surrogates
-from .told import Told
+from .told import Told, Trials
 
 __all__ = ["Found", "Searcher"]
 
@@ -48,6 +49,7 @@ WALKED = 512  # rows that the walk adds
 MOST_WALKED = 100_000  # rows of a finite space that are asked for constraints
 BESIDE = 0.01  # how near a running trial a point comes after all others, as a share of the space
 MOST_BELIEVED = 200  # running trials that count, the latest
+MOST_NEGLECTED = 3  # branches that are looked at for one suggestion: those before were used up
 
 
 @final
@@ -61,6 +63,7 @@ class Found:
         spread: the standard deviation of that.
         improvement: how much it is expected to fall below the best mean.
         wanted: how much at least it was to fall below it.
+        branch: the choice of which one option was looked at alone: all of these are of its trials.
     """
 
     row: Codes
@@ -69,12 +72,13 @@ class Found:
     spread: float | None = None
     improvement: float | None = None
     wanted: float | None = None
+    branch: str | None = None
 
     def why(self, told: Told) -> Why:
         """The reason as it is kept with the trial."""
         number, distance = told.nearest(self.row) or (None, None)
         expected = (self.loss, self.spread, self.improvement)
-        return Why(self.source, *expected, number, distance, self.wanted)
+        return Why(self.source, *expected, number, distance, self.wanted, self.branch)
 
 
 @final
@@ -104,13 +108,24 @@ class Searcher:
         self._legal: tuple[list[Codes], bool] | None = None
         with _alone():
             self._earlier = None if earlier is None else Earlier(columns, earlier)
-        self._surrogates = Surrogates(
-            columns, warps=pace.warps, growth=pace.growth, kept=pace.kept, guess=self._earlier
+        self._surrogates = self._unfitted()
+        self._branches = Branches(columns)
+        self._of_branches: dict[Branch, Surrogates] = {}
+
+    def _unfitted(self) -> Surrogates:
+        pace = self._pace
+        return Surrogates(
+            self._columns,
+            warps=pace.warps,
+            growth=pace.growth,
+            kept=pace.kept,
+            guess=self._earlier,
         )
 
     def forget(self, count: int) -> None:
         """Drop what is remembered of more than the first `count` trials: they have changed."""
         self._surrogates.forget(count)
+        self._of_branches.clear()
 
     def suggest(
         self, told: Told, pending: Codes, number: int, seed: int, *, start: int | None = None
@@ -208,52 +223,84 @@ class Searcher:
     def _modelled(
         self, told: Told, pending: Codes, number: int, random: np.random.Generator
     ) -> Iterator[Found]:
-        """Candidates in the order of their expected improvement."""
-        columns, breadth = self._columns, self._pace.breadth_of(number, len(told))
-        model, running = self._surrogates.of(told, number), pending[-MOST_BELIEVED:]
-        if len(running):
-            model = model.believing(running)
-        rows, sources = self._candidates(breadth, told, pending, model, random)
+        """Rows in the order of their expected improvement; of one branch first where all has stalled."""
+        for scope in self._scopes(told, pending[-MOST_BELIEVED:], number):
+            if np.isfinite(scope.trials.losses).sum() >= LEAST_KNOWN:
+                yield from self._ranked(scope, told, number, random)
+            elif scope.branch is not None:
+                shares = random.random((AT_ONCE, len(self._columns)))
+                for row in scope.branch.drawn(self._columns, shares):
+                    yield Found(row, "prior", branch=self._labelled(scope))
+
+    def _scopes(self, told: Told, running: Codes, number: int) -> Iterator[_Scope]:
+        """What is looked at for suggestion `number`, one after another while nothing is found."""
+        if self._branches.due(told.losses, number):
+            rows = np.concatenate([told.rows, running])
+            for branch in self._branches.neglected(rows, MOST_NEGLECTED):
+                if branch not in self._of_branches:
+                    self._of_branches[branch] = self._unfitted()
+                part, inside = told.of(branch.holds(told.rows)), running[branch.holds(running)]
+                yield _Scope(part, inside, self._of_branches[branch], branch)
+        yield _Scope(told, running, self._surrogates)
+
+    def _labelled(self, scope: _Scope) -> str | None:
+        return None if scope.branch is None else self._columns.labels[scope.branch.column]
+
+    def _ranked(
+        self, scope: _Scope, told: Told, number: int, random: np.random.Generator
+    ) -> Iterator[Found]:
+        """Candidates in the order of their expected improvement, then draws from the prior."""
+        columns, known = self._columns, len(scope.trials)
+        breadth = self._pace.breadth_of(number, known)
+        model = scope.surrogates.of(scope.trials, number)
+        if len(scope.running):
+            model = model.believing(scope.running)
+        rows, sources = self._candidates(breadth, scope, told, model, random)
+        if not len(rows):  # of a branch that is hardly ever reached
+            return
         expected = model.predict(rows)
-        score, aim, scores = _aimed(model, expected, margin(len(told), number))
-        order = _Order(columns, self._violation, running)
+        score, aim, scores = _aimed(model, expected, margin(known, number))
+        order = _Order(columns, self._violation, scope.running)
         for round_ in range(breadth.rounds):
             leading = itertools.islice(order.leading(rows, scores), breadth.starts)
             starts = np.repeat(np.fromiter(leading, dtype=np.intp), breadth.neighbours)
-            if not len(starts):
-                break
             near = moves.nearby(columns, rows[starts], FIRST_STEP * SHRINK**round_, random)
+            near = scope.kept(near)
+            if not len(near):
+                break
             of_near = model.predict(near)
             rows, expected = np.concatenate([rows, near]), expected.joined(of_near)
             scores = np.concatenate([scores, score(of_near)])
         sources += ["local"] * (len(rows) - len(sources))
+        name = self._labelled(scope)
         for i in order.leading(rows, scores):
-            yield Found(rows[i], sources[i], *model.outlook(expected, i, aim))
-        for each in self._drawn(random):
-            outlook = model.outlook(model.predict(each.row[None]), 0, aim)
-            yield Found(each.row, each.source, *outlook)
+            yield Found(rows[i], sources[i], *model.outlook(expected, i, aim), name)
+        if scope.branch is None:
+            for each in self._drawn(random):
+                outlook = model.outlook(model.predict(each.row[None]), 0, aim)
+                yield Found(each.row, each.source, *outlook)
 
     def _candidates(
         self,
         breadth: Breadth,
+        scope: _Scope,
         told: Told,
-        pending: Codes,
         model: Surrogate,
         random: np.random.Generator,
     ) -> tuple[Codes, list[str]]:
         """Rows, and what they come from."""
-        columns = self._columns
-        count = max(2, min(MOST_GOOD, math.ceil(SHARE_GOOD * len(told))))
-        good = told.rows[model.least]
+        columns, shares = self._columns, random.random((breadth.prior, len(self._columns)))
+        count = max(2, min(MOST_GOOD, math.ceil(SHARE_GOOD * len(scope.trials))))
+        good = scope.trials.rows[model.least]
         parts = {
-            "prior": moves.prior(columns, breadth.prior, random),
-            "parzen": moves.parzen(columns, good[:count], breadth.parzen, random),
-            "mutation": moves.mutated(columns, good[:PARENTS], breadth.mutated, random),
+            "prior": scope.drawn(columns, shares),
+            "parzen": scope.kept(moves.parzen(columns, good[:count], breadth.parzen, random)),
+            "mutation": scope.kept(moves.mutated(columns, good[:PARENTS], breadth.mutated, random)),
         }
         if self._earlier is not None:
-            parts["earlier"] = self._again(self._earlier.best, random)
-        if columns.finite and not self._repeats:
-            running = set(columns.keys(pending))
+            parts["earlier"] = scope.kept(self._again(self._earlier.best, random))
+        if columns.finite and not self._repeats and scope.branch is None:
+            running = set(columns.keys(scope.running))
             keys = set(columns.keys(np.concatenate([*parts.values()])))
             if sum(not (key in running or told.tried(key)) for key in keys) < FEW:
                 parts["prior"] = np.concatenate([parts["prior"], self._walked(told)])
@@ -270,6 +317,34 @@ class Searcher:
             row for row in self._columns.every() if not told.tried(self._columns.keys(row[None])[0])
         )
         return np.array([*itertools.islice(rows, WALKED)]).reshape(-1, len(self._columns))
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class _Scope:
+    """What is searched: everything, or a branch as if there were no other.
+
+    Attributes:
+        trials: the ended ones in it.
+        running: rows (k, columns) of those in it that run.
+        surrogates: of these trials.
+        branch: None for everything.
+    """
+
+    trials: Trials
+    running: Codes
+    surrogates: Surrogates
+    branch: Branch | None = None
+
+    def kept(self, rows: Codes) -> Codes:
+        """Those of the rows that are in it."""
+        return rows if self.branch is None else rows[self.branch.holds(rows)]
+
+    def drawn(self, columns: Columns, shares: Codes) -> Codes:
+        """Rows in it for shares of the prior (n, columns)."""
+        if self.branch is None:
+            return columns.at(shares)
+        return self.branch.drawn(columns, shares)
 
 
 def _aimed(

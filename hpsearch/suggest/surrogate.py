@@ -13,9 +13,9 @@ from scipy.stats import kendalltau
 
 from .columns import Codes, Columns, Mask
 from .failing import Failing
-from .gaussian import Features, Posterior, Scales, fitted
+from .gaussian import Beside, Features, Posterior, Scales, fitted
 from .improvement import log_improvement
-from .told import Told
+from .told import Trials
 from .warps import Warp, Warped
 
 __all__ = ["LEAST_KNOWN", "MOST_GOOD", "Expected", "Surrogate", "Surrogates"]
@@ -86,36 +86,37 @@ class Surrogate:
         """The least mean of the losses at a row that did not fail."""
         return float(self.process.means[~self.failed].min())
 
-    def extended(self, told: Told) -> Surrogate:
+    def extended(self, told: Trials) -> Surrogate:
         """With the trial that ended next."""
         number = self.count
         row, loss = told.rows[number : number + 1], told.losses[number : number + 1]
         failed = ~np.isfinite(loss)
-        process = self.process.extended(row, None if failed[0] else self.warped.later(loss))
+        new = self.process.beside(row)
+        process = self.process.extended(new, None if failed[0] else self.warped.later(loss))
         least = self.least if failed[0] else np.append(self.least, number)
         ranked = np.argsort(told.losses[least], kind="stable")
         return replace(
             self,
             process=process,
             failed=np.append(self.failed, failed),
-            failing=self._failing(process.covariance, failed),
+            failing=self._failing(process, new, failed),
             count=number + 1,
             least=least[ranked[:MOST_GOOD]],
         )
 
-    def _failing(self, covariance: Codes, failed: Mask) -> Failing | None:
-        """What is known of failures with one more trial."""
+    def _failing(self, process: Posterior, new: Beside, failed: Mask) -> Failing | None:
+        """What is known of failures with one more trial, which the process has."""
         if self.failing is not None:
-            return self.failing.extended(covariance, failed)
+            return self.failing.extended(new.across, new.own, failed)
         if not failed.any():
             return None
-        return Failing.of(covariance, np.append(self.failed, failed))
+        return Failing.of(process.covariance(), np.append(self.failed, failed))
 
     def believing(self, pending: Codes) -> Surrogate:
         """With trials that run."""
         return replace(
             self,
-            process=self.process.extended(pending, None),
+            process=self.process.extended(self.process.beside(pending), None),
             failed=np.append(self.failed, np.zeros(len(pending), dtype=bool)),
         )
 
@@ -181,7 +182,7 @@ class Surrogates:
         self._models: dict[int, tuple[Surrogate, int]] = {}
         self._orders: dict[int, list[int]] = {}
 
-    def of(self, told: Told, turn: int) -> Surrogate:
+    def of(self, told: Trials, turn: int) -> Surrogate:
         """What is known of all ended trials, by the warp whose turn it is.
 
         What is kept changes nothing: the same is found by who begins with all trials.
@@ -204,7 +205,7 @@ class Surrogates:
         self._models = {key: item for key, item in self._models.items() if item[0].count <= count}
         self._orders = {key: order for key, order in self._orders.items() if key <= count}
 
-    def _begun(self, told: Told, start: int, which: int) -> Surrogate:
+    def _begun(self, told: Trials, start: int, which: int) -> Surrogate:
         """One of the first trials."""
         losses = told.losses[:start]
         known = np.isfinite(losses)
@@ -223,8 +224,8 @@ class Surrogates:
         failed = np.arange(len(picked)) >= len(good)
         failing = None
         if len(bad):
-            process = process.extended(told.rows[bad], None)
-            failing = Failing.of(process.covariance, failed)
+            process = process.extended(process.beside(told.rows[bad]), None)
+            failing = Failing.of(process.covariance(), failed)
         return Surrogate(process, warped, failed, failing, start, least)
 
     def _as_beside(self, rows: Codes, losses: Codes, scales: Scales) -> Codes:
@@ -244,7 +245,7 @@ class Surrogates:
         found[failed] = losses[others[squares.argmin(axis=1)]]
         return found
 
-    def _fitted_to(self, told: Told, start: int) -> int:
+    def _fitted_to(self, told: Trials, start: int) -> int:
         """How many of the first `start` the scales are of: those when it last had grown by a share."""
         count = start
         if start > ALWAYS_FITTED:
@@ -254,14 +255,16 @@ class Surrogates:
         known = np.flatnonzero(np.isfinite(told.losses[:start]))[:LEAST_KNOWN]
         return max(count, int(known[-1]) + 1)  # few losses among many failures
 
-    def _fitted(self, told: Told, count: int, which: int) -> Scales:
+    def _fitted(self, told: Trials, count: int, which: int) -> Scales:
         """The scales of the first trials."""
         if (which, count) not in self._scales:
             picked, values, _ = self._sample(told, count, which)
             self._scales[which, count] = fitted(self._features, told.rows[picked], values)
         return self._scales[which, count]
 
-    def _sample(self, told: Told, count: int, which: int) -> tuple[NDArray[np.intp], Codes, Codes]:
+    def _sample(
+        self, told: Trials, count: int, which: int
+    ) -> tuple[NDArray[np.intp], Codes, Codes]:
         """Of the first trials those that scales are fitted to: numbers, values, losses."""
         known = np.flatnonzero(np.isfinite(told.losses[:count]))
         losses = told.losses[known]
@@ -269,7 +272,7 @@ class Surrogates:
         picked = _picked(losses, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
         return known[picked], self._warps[which](losses).values[picked], losses[picked]
 
-    def _ordered(self, told: Told) -> list[int]:
+    def _ordered(self, told: Trials) -> list[int]:
         """The warps, first those whose process predicts left out losses best.
 
         What counts is the order of the better half, of which values of any warp can be asked
@@ -284,7 +287,7 @@ class Surrogates:
             self._orders[count] = sorted(numbers, key=lambda which: -merits[which])
         return self._orders[count]
 
-    def _merit(self, told: Told, count: int, which: int) -> float:
+    def _merit(self, told: Trials, count: int, which: int) -> float:
         """The rank correlation of losses and what is predicted of them, in [-1, 1]."""
         scales = self._fitted(told, count, which)
         picked, values, losses = self._sample(told, count, which)

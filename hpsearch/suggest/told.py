@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from dataclasses import dataclass
+from typing import Protocol, final
 
 import numpy as np
 
-from .columns import Codes, Columns
+from .columns import Codes, Columns, Mask
 
-__all__ = ["Told"]
+__all__ = ["Part", "Told", "Trials"]
 
 ABSENT = -9.0  # stands for a column that is not active where distances are taken
+
+
+class Trials(Protocol):
+    """Ended trials in the order of their numbers.
+
+    Attributes:
+        rows: codes (n, columns).
+        losses: (n,), NaN for failures.
+    """
+
+    @property
+    def rows(self) -> Codes: ...
+
+    @property
+    def losses(self) -> Codes: ...
+
+    def __len__(self) -> int: ...
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """Some of the trials; see `Trials`."""
+
+    rows: Codes
+    losses: Codes
+
+    def __len__(self) -> int:
+        return len(self.losses)
 
 
 @final
@@ -73,6 +103,10 @@ class Told:
                 del self._keys[key]
         del self.numbers[count:]
         self.known = int(np.isfinite(self.losses).sum())
+
+    def of(self, which: Mask) -> Part:
+        """Those of the trials for which `which` (n,) is true."""
+        return Part(self.rows[which], self.losses[which])
 
     def tried(self, key: bytes) -> bool:
         """Whether a row with this key is among the trials."""
