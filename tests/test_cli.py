@@ -548,6 +548,9 @@ def test_a_trial_is_shown_with_what_evaluate_gave_and_not_every_epoch(
     shown = hpsearch("show", "xor-1", "0").out
     assert re.search(r"evaluate: squared_error [\d.e-]+, right [0-4]", shown)
     assert "… 10 more" in shown and len(shown.splitlines()) < 45
+    assert re.search(r"^ *30 ", shown, re.MULTILINE), shown  # epochs count from 1, as in Keras
+    assert not re.search(r"^ *0 ", shown, re.MULTILINE), shown
+    assert re.search(r"kept epoch +([1-9]|[12]\d|30)\n", shown), shown
 
 
 def test_a_baseline_that_nothing_has_beaten_is_said_to_be_the_best(

@@ -210,7 +210,11 @@ def _show_trial(
         "MLflow run": run_id or "not delivered",
     }
     if trial.outcome is not None:
-        known = {"weights": trial.outcome.params, "kept epoch": trial.outcome.epoch}
+        epoch = trial.outcome.epoch
+        known = {
+            "weights": trial.outcome.params,
+            "kept epoch": None if epoch is None else epoch + 1,
+        }
         rows |= {key: value for key, value in known.items() if value is not None}
         worker = trial.outcome.facts.get("worker")
         if worker is not None:
@@ -229,14 +233,14 @@ def _show_trial(
 
 
 def _show_epochs(outcome: Any) -> None:
-    """The first and last epochs of a trial, and what `evaluate` gave beside them."""
+    """The first and last epochs of a trial, from 1 as Keras counts, and what `evaluate` gave."""
     from ..study import value_text
     from .tables import metrics_text, print_table
 
     names = list(outcome.history[-1]) if outcome.history else []
     rows: list[list[Any]] = [
         [epoch, *(value_text(metrics.get(name)) for name in names)]
-        for epoch, metrics in enumerate(outcome.history)
+        for epoch, metrics in enumerate(outcome.history, start=1)
     ]
     if len(rows) > MOST_EPOCHS:
         left_out = [f"… {len(rows) - MOST_EPOCHS} more", *[""] * len(names)]
