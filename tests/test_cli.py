@@ -174,6 +174,12 @@ def test_the_commands_that_are_named_find_the_studies_of_another_folder(
     for line in named[:2]:
         again = hpsearch(*shlex.split(line))
         assert again.code == 0, again.err
+    (name,) = (each.name for each in (study_folder / "my runs" / "studies").glob("tiny-*"))
+    more = hpsearch("resume", name, "--folder", "my runs", "-n", "2")
+    assert more.code == 0 and "as --offline asks" in more.err, more.err
+    online = hpsearch("resume", name, "--folder", "my runs", "-n", "3", "--online")
+    assert online.code == 0 and "as --offline asks" not in online.err, online.err
+    assert "not delivered" not in hpsearch("show", name, "0", "--folder", "my runs").out
 
 
 def test_a_damaged_study_does_not_hide_the_others(
