@@ -568,7 +568,11 @@ def test_a_loop_that_an_exception_left_is_an_interrupted_study() -> None:
         raise ZeroDivisionError
     with hpsearch.Study(WORDS, study="ended") as study:
         study.tell(study.ask(), 1.0)
-    for name, state in (("left", "interrupted"), ("ended", "finished")):
+    with pytest.raises(SearchStopped), hpsearch.Study(WORDS, study="stopped") as study:
+        while (trial := study.ask()) is not None:
+            study.tell(trial, error="broken")
+    states = {"left": "interrupted", "ended": "finished", "stopped": "finished"}
+    for name, state in states.items():
         with Store.open(Path("mlruns/studies"), name, write=False) as store:
             assert store.settings["state"] == state
 

@@ -19,14 +19,14 @@ from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
 from hpsearch.suggest import make, searcher
 from hpsearch.suggest.auto import Auto
-from hpsearch.suggest.branches import Branches
+from hpsearch.suggest.branches import Branches, promising
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
 from hpsearch.suggest.paces import FAST, NARROW, THOROUGH, WIDE
 from hpsearch.suggest.surrogate import Expected, Surrogates
-from hpsearch.suggest.told import Told
+from hpsearch.suggest.told import Part, Told
 from hpsearch.suggest.warps import WARPS, least_believed
 from hpsearch.trial import Observation, Point
 
@@ -117,6 +117,11 @@ def test_finds_the_good_branch_that_looks_bad_at_first():
     assert all(least(run(parameters, loss, 40, seed)) < 0.1 for seed in range(4))
 
 
+def draws(parameters: Parameters, count: int) -> list[Point]:
+    drawn = make("random", parameters)
+    return [drawn([], [], number, 0).point for number in range(count)]
+
+
 def nets() -> Parameters:
     """Three branches, of one parameter, three, and one."""
     return table(
@@ -153,39 +158,140 @@ def test_a_search_that_has_stalled_looks_at_other_branches(name, trials):
 
 @pytest.mark.parametrize("name", PACES)
 def test_a_suggestion_says_which_choice_it_looked_at(name):
-    algorithm, history = make(name, nets()), []
+    """Only odd ones do, and never at the branch that has the best trial."""
+    algorithm, history, looked = make(name, nets()), [], 0
     for number in range(60):
         found = algorithm(history, [], number, 0)
-        history.append(Observation(number, found.point, hidden(found.point)))
-        assert found.why.branch in (None, "net")
         if found.why.branch is not None:
-            counts = Counter(trial.point["net"] for trial in history[:-1])
-            assert number % 2 and number >= 25
-            assert counts[found.point["net"]] == min(counts.values())
-    assert found.why.branch == "net"
+            looked += 1
+            best = min(history, key=lambda trial: trial.loss).point["net"]
+            assert found.why.branch == "net" and number % 2 and number >= 25
+            assert found.point["net"] != best
+        history.append(Observation(number, found.point, hidden(found.point)))
+    assert looked >= 6
 
 
 def test_a_branch_is_looked_at_where_nothing_worthwhile_was_found_of_late():
     branches = Branches(Coded(nets()).columns)
-    falling = 0.98 ** np.arange(40)
-    flat = np.concatenate([falling[:25], np.full(15, falling[24])])
-    assert not branches.due(falling, 41)
-    assert branches.due(flat, 41) and not branches.due(flat, 40)
-    assert not branches.due(flat[:-1], 39)  # the best is the fifteenth from the end
-    assert branches.due(np.append(flat, flat.min() - 1e-3), 41)
-    assert not branches.due(np.append(flat, flat.min() - 0.1), 41)
+    falling = 0.98 ** np.arange(55)
+    flat = np.concatenate([falling[:40], np.full(15, falling[39])])
+    assert not branches.stalled(falling)
+    assert branches.stalled(flat)
+    assert not branches.stalled(flat[:-1])  # the best is the fifteenth from the end
+    assert branches.stalled(np.append(flat, flat.min() - 1e-3))
+    assert not branches.stalled(np.append(flat, flat.min() - 0.1))
     failed = np.full(20, math.nan)
-    assert branches.due(np.concatenate([flat, failed]), 61)
-    assert not branches.due(np.concatenate([flat[:15], failed]), 41)
-    assert not branches.due(np.full(3, math.nan), 41)
-    assert not Branches(Coded(table({"x": uniform(0, 1)})).columns).due(flat, 41)
+    assert branches.stalled(np.concatenate([flat, failed]))
+    assert not branches.stalled(np.concatenate([flat[:15], failed]))
+    assert not branches.stalled(np.full(3, math.nan))
+    assert not Branches(Coded(table({"x": uniform(0, 1)})).columns).stalled(flat)
+
+
+@pytest.mark.parametrize("false", [-10.0, -1e30])
+def test_one_loss_that_is_far_too_good_does_not_stall_the_search(false):
+    branches = Branches(Coded(nets()).columns)
+    falling = 0.95 ** np.arange(40)
+    falling[3] = false
+    assert not branches.stalled(falling)
+    falling[25:] = falling[24]
+    assert branches.stalled(falling)
+
+
+def test_first_losses_that_diverged_do_not_make_all_later_gains_look_small():
+    branches = Branches(Coded(nets()).columns)
+    losses = 0.9 ** np.arange(50)
+    losses[:30:2] = 1e6
+    assert not branches.stalled(losses)
+
+
+def part_of(numbers: range, losses: list[float]) -> Part:
+    return Part([*numbers[: len(losses)]], np.zeros((len(losses), 1)), np.array(losses))
+
+
+def test_a_branch_that_does_not_catch_up_is_left():
+    """Numbers that are odd and from 25 on are looks; six of them have to close a fifth of the gap."""
+    odd = range(25, 45, 2)
+    assert promising(part_of(odd, [1.0] * 5), 0.0)  # five looks so far
+    assert not promising(part_of(odd, [1.0] * 7), 0.0)
+    assert promising(part_of(odd, [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.79]), 0.0)
+    assert not promising(part_of(odd, [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.81]), 0.0)
+    assert not promising(part_of(odd, [1.0, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2]), 0.0)
+    assert promising(part_of(range(0, 20, 2), [1.0] * 10), 0.0)  # not looked at yet
+    assert not promising(part_of(odd, [math.nan] * 6), 0.0)
+    assert promising(part_of(odd, [math.nan] * 5 + [9.0]), 0.0)
+
+
+def test_a_branch_of_which_all_trials_fail_is_left():
+    """What they say of their point is nothing; so few are spent on it."""
+
+    def loss(point: Point) -> float | None:
+        return None if point["net"] == "deep" else hidden(point)
+
+    history = run(nets(), loss, 100, seed=1)
+    assert sum(trial.loss is None for trial in history[25:]) <= 8
+
+
+def test_a_branch_and_all_take_turns_of_both_views(monkeypatch):
+    turns: dict[bool, set[int]] = {True: set(), False: set()}
+    asked = Surrogates.of
+
+    def counted(self, told, turn):
+        turns[isinstance(told, Part)].add(turn % 2)
+        return asked(self, told, turn)
+
+    monkeypatch.setattr(Surrogates, "of", counted)
+    algorithm = make("auto", nets())
+    history = [Observation(n, p, hidden(p)) for n, p in enumerate(draws(nets(), 60))]
+    history = [Observation(t.number, t.point, t.loss if t.number < 5 else 4.0) for t in history]
+    for number in range(60, 72):
+        algorithm(history, [], number, 0)
+    assert turns == {True: {0, 1}, False: {0, 1}}
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_what_is_kept_of_branches_changes_nothing(name):
+    """A stalled search whose trials end late, change and go away: as one that begins with them."""
+    parameters, random = nets(), np.random.default_rng(0)
+    points = draws(parameters, 140)
+    losses = [min(hidden(point), 3.0) if number < 9 else 3.0 for number, point in enumerate(points)]
+    # Even numbers: none of these looked at a branch, so that all of them are promising.
+    whole = [Observation(2 * n, p, x) for n, (p, x) in enumerate(zip(points, losses, strict=True))]
+    kept, looked = make(name, parameters), 0
+    for turn in range(30):
+        history = whole[: 60 + 2 * turn]
+        if turn % 3 == 0:
+            history = [trial for trial in history if trial.number != 100 + 2 * turn]
+        if turn % 5 == 0:
+            which = int(random.integers(40, 60))
+            history[which] = Observation(history[which].number, history[which].point, 2.9)
+        pending = [Observation(400 + i, points[-1 - i], None) for i in range(turn % 4)]
+        number = 501 + turn
+        found = kept(history, pending, number, 1)
+        assert found == make(name, parameters)(history, pending, number, 1)
+        looked += found.why.branch is not None
+    assert looked >= 10
+
+
+def test_a_branch_without_a_covariance_leaves_the_search_of_all(monkeypatch):
+    asked = Surrogates.of
+
+    def singular(self, told, turn):
+        if isinstance(told, Part):
+            raise np.linalg.LinAlgError
+        return asked(self, told, turn)
+
+    monkeypatch.setattr(Surrogates, "of", singular)
+    history = [Observation(n, p, hidden(p)) for n, p in enumerate(draws(nets(), 40))]
+    history = [Observation(t.number, t.point, t.loss if t.number < 5 else 4.0) for t in history]
+    for number in range(41, 51):
+        assert make("auto", nets())(history, [], number, 0).why.loss is not None
 
 
 def test_draws_from_a_branch_are_in_it_however_deep():
     coded = Coded(table(branching()))
     random = np.random.default_rng(0)
     seen = {}
-    for branch in Branches(coded.columns).neglected(np.empty((0, len(coded.columns))), 99):
+    for branch in Branches(coded.columns).others(np.full(len(coded.columns), np.nan), 1):
         rows = branch.drawn(coded.columns, random.random((200, len(coded.columns))))
         label = coded.columns.labels[branch.column]
         options = {coded.point(row)[label] for row in rows}
@@ -195,24 +301,33 @@ def test_draws_from_a_branch_are_in_it_however_deep():
     assert seen == {"outer": {"x", "y", "z"}, "middle": {"m", "n"}, "inner": {"p", "q", "r"}}
 
 
-def test_branches_that_are_used_up_or_illegal_are_passed_over():
-    """`a` has two points, `b` is not allowed, `c` has ten; `d` is where the best is."""
-    kind = choice(
-        {
-            "a": {"p": choice([1, 2], name="p")},
-            "b": {"q": uniform(0, 1, name="q")},
-            "c": {"r": integer(1, 10, name="r")},
-            "d": {"s": uniform(0, 1, name="s")},
+def test_branches_that_are_used_up_or_not_allowed_are_passed_over():
+    """Two of one point, two that are not allowed; of the others one is easy and one has the best."""
+    options = {
+        "one": {},
+        "two": {"p": choice([1, 2], name="p")},
+        "not": {"q": uniform(0, 1, name="q")},
+        "nor": {"r": uniform(0, 1, name="r")},
+        **{
+            key: {f"{key}{i}": uniform(0, 1, name=f"{key}{i}") for i in "abc"} for key in ("s", "t")
         },
-        name="kind",
-    )
-    parameters = table({"kind": kind}, require=[kind != "b"])
-    history = run(parameters, lambda p: abs(p.get("s", 9.0) - 0.3), 60)
+    }
+    kind = choice(options, name="kind")
+    parameters = table({"kind": kind}, require=[kind != "not", kind != "nor"])
+
+    def loss(point: Point) -> float:
+        if point["kind"] == "s":
+            return 0.2 + sum(abs(point[f"s{i}"] - 0.3) for i in "abc")
+        if point["kind"] == "t":
+            return 3 * sum(abs(point[f"t{i}"] - 0.8) for i in "abc")
+        return 4.0
+
+    history = run(parameters, loss, 110)
     points = [tuple(sorted(trial.point.items())) for trial in history]
-    assert len(set(points)) == 60
+    assert len(set(points)) == 110
     counts = Counter(trial.point["kind"] for trial in history)
-    assert counts["b"] == 0 and counts["a"] == 2 and counts["c"] == 10
-    assert least(history) < 1e-3
+    assert counts["not"] == counts["nor"] == 0 and counts["one"] == 1 and counts["two"] == 2
+    assert least(history) < 0.2
 
 
 @pytest.mark.parametrize(
@@ -785,14 +900,14 @@ def test_a_process_extended_is_the_process_of_all_rows():
     scales = Scales(np.full(len(coded.columns), 0.6), 0.5, 0.8, 0.01)
     whole = Posterior(features, scales, rows, values)
     parts = Posterior(features, scales, rows[:20], values[:20])
-    parts = parts.extended(parts.beside(rows[20:35]), values[20:35])
-    parts = parts.extended(parts.beside(rows[35:]), values[35:])
+    parts = parts.extended(parts.joined(rows[20:35]), values[20:35])
+    parts = parts.extended(parts.joined(rows[35:]), values[35:])
     new = drawn_rows(coded, 25, seed=3)
     for one, other in zip(whole.predict(new), parts.predict(new), strict=True):
         assert np.allclose(one, other, atol=1e-10)
     assert np.allclose(whole.means, whole.predict(rows)[0], atol=1e-10)
     assert np.allclose(whole.means, parts.means, atol=1e-10)
-    believing = whole.extended(whole.beside(new), None)
+    believing = whole.extended(whole.joined(new), None)
     assert np.allclose(believing.predict(rows)[0], whole.means, atol=1e-10)
     assert np.allclose(believing.means[40:], whole.predict(new)[0], atol=1e-10)
 
@@ -896,7 +1011,7 @@ def test_equal_rows_leave_a_process_solvable():
     rows = np.repeat(drawn_rows(coded, 3), 30, axis=0)
     scales = Scales(np.full(len(coded.columns), 9.0), 1.0, 1.0, 1e-12)
     process = Posterior(Features(coded.columns), scales, rows, np.ones(90))
-    means, spreads, _ = process.extended(process.beside(rows[:5]), np.ones(5)).predict(rows[:3])
+    means, spreads, _ = process.extended(process.joined(rows[:5]), np.ones(5)).predict(rows[:3])
     assert np.isfinite(means).all() and np.isfinite(spreads).all()
 
 

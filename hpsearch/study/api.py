@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from ..errors import StudyError, counted
+from ..errors import SearchStopped, StudyError, counted
 from ..trial import Job, Key, Outcome, Point, Status, Trial
 from .loop import Driver
 from .options import options_from
@@ -136,7 +136,8 @@ class Study:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        self._end("finished" if error is None else "interrupted")
+        ended = error is None or issubclass(error, SearchStopped)
+        self._end("finished" if ended else "interrupted")
 
     @property
     def name(self) -> str:
@@ -220,7 +221,8 @@ class Study:
     def close(self) -> None:
         """Bring MLflow up to date and release the study; running trials are recorded as cancelled.
 
-        It is recorded as finished; one whose ``with`` block an exception left, as interrupted.
+        It is recorded as finished; one whose ``with`` block an exception left, unless `ask` raised
+        `SearchStopped`, as interrupted: MLflow gets its models when it is resumed, or by ``hpsearch sync``.
         """
         self._end("finished")
 

@@ -106,7 +106,7 @@ class Auto:
         if kept < len(self._seen):
             count = sum(map(self._is_of_these, self._seen[:kept]))
             self._told.cut(count)
-            self._searcher.forget(count)
+            self._searcher.forget(self._told)
             del self._seen[kept:]
         for trial in history[kept:]:
             if self._is_of_these(trial):

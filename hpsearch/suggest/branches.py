@@ -8,22 +8,43 @@ searched for itself (Li, Jiang, Gao, Shao, Zhang and Cui, *Efficient Automatic C
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from .columns import Codes, Columns, Mask
+from .told import Part
+from .warps import least_believed
 
-__all__ = ["Branch", "Branches"]
+__all__ = ["EVERY", "Branch", "Branches", "looks", "promising"]
 
-EVERY = 2  # suggestions of which one looks at a branch
-LEAST_TOLD = 25  # trials before that
+EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
+LEAST_TOLD = 25  # losses before branches are looked at
 STALLED = 15  # losses in a row that were no worthwhile improvement
-WORTHWHILE = 0.02  # an improvement, as a share of what the best is ahead of a typical first loss
-FIRST = 30  # losses of which the median is typical
+WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
+FIRST = 30  # losses of which the lower quartile is typical
+TRIED = 6  # looks at a branch, of which the latest have to have made it better
+CATCHING_UP = 0.2  # by how much, as a share of what it was behind the best of all
+
+
+def looks(number: int) -> bool:
+    """Whether suggestion `number` looks at a branch, where the search has stalled."""
+    return number % EVERY == EVERY - 1
+
+
+def promising(part: Part, best: float) -> bool:
+    """Whether the trials of a branch may catch up with the best loss of all, as they go.
+
+    It is given a few looks; the latest of them have to close a share of the gap. (In the work above
+    an arm is left when its bound, as it goes on, is no better than another.)
+    """
+    looked = [i for i, number in enumerate(part.numbers) if number >= LEAST_TOLD and looks(number)]
+    if len(looked) < TRIED:
+        return True
+    losses = np.where(np.isfinite(part.losses), part.losses, np.inf)
+    before, after = losses[: looked[-TRIED]].min(initial=np.inf), losses.min()
+    return bool(after < before and before - after >= CATCHING_UP * (before - best))
 
 
 @final
@@ -54,7 +75,7 @@ class Branch:
 
 @final
 class Branches:
-    """The options of the choices that decide whether other columns are active."""
+    """The options of the choices of names that decide whether other columns are active."""
 
     def __init__(self, columns: Columns) -> None:
         deciding = {
@@ -71,22 +92,21 @@ class Branches:
             for code in range(columns[j].count)
         ]
 
-    def due(self, losses: Codes, number: int) -> bool:
-        """Whether suggestion `number` is to look at one of them, after losses (n,)."""
-        if not self._all or number % EVERY == 0 or len(losses) < LEAST_TOLD:
+    def stalled(self, losses: Codes) -> bool:
+        """Whether the latest of all losses (n,) are no worthwhile improvement on those before them."""
+        if not self._all or len(losses) < LEAST_TOLD:
             return False
-        return _stalled(losses[np.isfinite(losses)])
+        known = losses[np.isfinite(losses)]
+        if len(known) <= STALLED:
+            return False
+        latest = len(known) - STALLED
+        fair = known >= least_believed(known)
+        best, before = known[fair].min(), known[:latest][fair[:latest]].min(initial=np.inf)
+        typical = np.quantile(known[:FIRST], 0.25)
+        return bool(before - best <= WORTHWHILE * (typical - best))
 
-    def neglected(self, rows: Codes, most: int) -> Iterator[Branch]:
-        """Those with the fewest of the rows (n, columns), the fewest first."""
-        counts = [int(branch.holds(rows).sum()) for branch in self._all]
-        order = np.argsort(counts, kind="stable").tolist()
-        return itertools.islice((self._all[i] for i in order), most)
-
-
-def _stalled(losses: Codes) -> bool:
-    """Whether the latest losses are no worthwhile improvement on those before them."""
-    if len(losses) <= STALLED:
-        return False
-    best, before = losses.min(), losses[:-STALLED].min()
-    return bool(before - best <= WORTHWHILE * (np.median(losses[:FIRST]) - best))
+    def others(self, row: Codes, turn: int) -> list[Branch]:
+        """Those that a row is not in, each the first in its turn."""
+        found = [branch for branch in self._all if row[branch.column] != branch.code]
+        first = turn % max(len(found), 1)
+        return found[first:] + found[:first]

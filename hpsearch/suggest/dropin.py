@@ -112,7 +112,7 @@ class _Search:
         kept = _common(self._ended, ended)
         if kept < len(self._ended):
             self._told.cut(kept)
-            self._searcher.forget(kept)
+            self._searcher.forget(self._told)
             del self._ended[kept:]
         new = [(d["tid"], d["misc"]["vals"], _loss(d)) for d in ended[kept:]]
         for (tid, _, loss), row in zip(new, self._rows(vals for _, vals, _ in new), strict=True):

@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from .cholesky import Root
 from .columns import Codes, Columns
 
-__all__ = ["Beside", "Features", "Posterior", "Scales", "fitted"]
+__all__ = ["Features", "Joined", "Posterior", "Scales", "fitted"]
 
 ROOT5 = math.sqrt(5.0)
 BASE = 0.5  # centre of the prior on a length scale where four columns are active
@@ -249,16 +249,16 @@ class Placed:
 
 @final
 @dataclass(frozen=True, eq=False, slots=True)
-class Beside:
-    """More rows beside the n that a process knows.
+class Joined:
+    """The n rows that a process knows and k more.
 
     Attributes:
-        all: the n and the k more.
-        across: covariances (k, n) of the latter with the former.
+        rows: all of them.
+        across: covariances (k, n) of the k with the n.
         own: covariances (k, k) with one another.
     """
 
-    all: Placed
+    rows: Placed
     across: Codes
     own: Codes
 
@@ -290,15 +290,14 @@ class Posterior:
         """Of the own rows with one another (n, n), without noise."""
         return self._covariance(self._at, self._at)
 
-    def beside(self, rows: Codes) -> Beside:
-        """More rows (k, columns), with their covariances."""
-        new = self._placed(rows)
-        both = self._at.joined(new)
-        found = self._covariance(new, both)
-        count = len(self._values)
-        return Beside(both, found[:, :count], found[:, count:])
+    def joined(self, rows: Codes) -> Joined:
+        """The own rows and more (k, columns), with the covariances of these."""
+        more = self._placed(rows)
+        both, count = self._at.joined(more), len(self._values)
+        found = self._covariance(more, both)
+        return Joined(both, found[:, :count], found[:, count:])
 
-    def extended(self, new: Beside, values: Codes | None) -> Posterior:
+    def extended(self, new: Joined, values: Codes | None) -> Posterior:
         """The process with more rows, at a fraction of the cost.
 
         Args:
@@ -307,7 +306,7 @@ class Posterior:
                 well-suited to parallelize optimization*, 2010).
         """
         found = copy.copy(self)
-        found._at = new.all
+        found._at = new.rows
         found._root = self._root.extended(new.across, new.own)
         values = new.across @ self._solved if values is None else values
         found._values = np.concatenate([self._values, values])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 from ..errors import SearchStopped
 from ..trial import Why
 from . import moves
-from .branches import Branch, Branches
+from .branches import EVERY, Branch, Branches, looks, promising
 from .columns import Codes, Columns
 from .earlier import Earlier
 from .legal import first_legal
@@ -49,7 +49,7 @@ WALKED = 512  # rows that the walk adds
 MOST_WALKED = 100_000  # rows of a finite space that are asked for constraints
 BESIDE = 0.01  # how near a running trial a point comes after all others, as a share of the space
 MOST_BELIEVED = 200  # running trials that count, the latest
-MOST_NEGLECTED = 3  # branches that are looked at for one suggestion: those before were used up
+MOST_LOOKED = 3  # branches that are looked at for one suggestion, until one is promising
 
 
 @final
@@ -122,10 +122,11 @@ class Searcher:
             guess=self._earlier,
         )
 
-    def forget(self, count: int) -> None:
-        """Drop what is remembered of more than the first `count` trials: they have changed."""
-        self._surrogates.forget(count)
-        self._of_branches.clear()
+    def forget(self, told: Told) -> None:
+        """Drop what is remembered of more than these trials: those after them have changed."""
+        self._surrogates.forget(len(told))
+        for branch, surrogates in self._of_branches.items():
+            surrogates.forget(int(branch.holds(told.rows).sum()))
 
     def suggest(
         self, told: Told, pending: Codes, number: int, seed: int, *, start: int | None = None
@@ -223,41 +224,61 @@ class Searcher:
     def _modelled(
         self, told: Told, pending: Codes, number: int, random: np.random.Generator
     ) -> Iterator[Found]:
-        """Rows in the order of their expected improvement; of one branch first where all has stalled."""
-        for scope in self._scopes(told, pending[-MOST_BELIEVED:], number):
-            if np.isfinite(scope.trials.losses).sum() >= LEAST_KNOWN:
-                yield from self._ranked(scope, told, number, random)
-            elif scope.branch is not None:
-                shares = random.random((AT_ONCE, len(self._columns)))
-                for row in scope.branch.drawn(self._columns, shares):
-                    yield Found(row, "prior", branch=self._labelled(scope))
+        """Rows in the order of their expected improvement; where that stalls, of one branch first."""
+        running, turn = pending[-MOST_BELIEVED:], number
+        if self._branches.stalled(told.losses):
+            turn = number // EVERY  # both the search of all and that of branches take all turns
+            if looks(number):
+                best = told.rows[np.nanargmin(told.losses)]
+                for branch in self._branches.others(best, turn)[:MOST_LOOKED]:
+                    with contextlib.suppress(np.linalg.LinAlgError):
+                        yield from self._inside(branch, told, running, number, turn, random)
+        scope = _Scope(told, running, self._surrogates)
+        yield from self._ranked(scope, told, number, turn, random)
 
-    def _scopes(self, told: Told, running: Codes, number: int) -> Iterator[_Scope]:
-        """What is looked at for suggestion `number`, one after another while nothing is found."""
-        if self._branches.due(told.losses, number):
-            rows = np.concatenate([told.rows, running])
-            for branch in self._branches.neglected(rows, MOST_NEGLECTED):
-                if branch not in self._of_branches:
-                    self._of_branches[branch] = self._unfitted()
-                part, inside = told.of(branch.holds(told.rows)), running[branch.holds(running)]
-                yield _Scope(part, inside, self._of_branches[branch], branch)
-        yield _Scope(told, running, self._surrogates)
+    def _inside(
+        self,
+        branch: Branch,
+        told: Told,
+        running: Codes,
+        number: int,
+        turn: int,
+        random: np.random.Generator,
+    ) -> Iterator[Found]:
+        """The same of one branch as if there were no other; nothing if it promises nothing."""
+        part, running = told.of(branch.holds(told.rows)), running[branch.holds(running)]
+        if not promising(part, float(np.nanmin(told.losses))):
+            return
+        drawn = branch.drawn(self._columns, random.random((FEW, len(self._columns))))
+        if not any(self._open(row, told) for row in drawn):  # it is used up, or not allowed
+            return
+        if branch not in self._of_branches:
+            self._of_branches[branch] = self._unfitted()
+        scope = _Scope(part, running, self._of_branches[branch], branch)
+        if np.isfinite(part.losses).sum() >= LEAST_KNOWN:
+            yield from self._ranked(scope, told, number, turn, random)
+        else:
+            for row in drawn:
+                yield Found(row, "prior", branch=self._labelled(scope))
+
+    def _open(self, row: Codes, told: Told) -> bool:
+        """Whether a row can be tried."""
+        (key,) = self._columns.keys(row[None])
+        return (self._repeats or not told.tried(key)) and self._violation(row) is None
 
     def _labelled(self, scope: _Scope) -> str | None:
         return None if scope.branch is None else self._columns.labels[scope.branch.column]
 
     def _ranked(
-        self, scope: _Scope, told: Told, number: int, random: np.random.Generator
+        self, scope: _Scope, told: Told, number: int, turn: int, random: np.random.Generator
     ) -> Iterator[Found]:
         """Candidates in the order of their expected improvement, then draws from the prior."""
         columns, known = self._columns, len(scope.trials)
         breadth = self._pace.breadth_of(number, known)
-        model = scope.surrogates.of(scope.trials, number)
+        model = scope.surrogates.of(scope.trials, turn)
         if len(scope.running):
             model = model.believing(scope.running)
         rows, sources = self._candidates(breadth, scope, told, model, random)
-        if not len(rows):  # of a branch that is hardly ever reached
-            return
         expected = model.predict(rows)
         score, aim, scores = _aimed(model, expected, margin(known, number))
         order = _Order(columns, self._violation, scope.running)

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 
 from .columns import Codes, Columns, Mask
 from .failing import Failing
-from .gaussian import Beside, Features, Posterior, Scales, fitted
+from .gaussian import Features, Joined, Posterior, Scales, fitted
 from .improvement import log_improvement
 from .told import Trials
 from .warps import Warp, Warped
@@ -91,7 +91,7 @@ class Surrogate:
         number = self.count
         row, loss = told.rows[number : number + 1], told.losses[number : number + 1]
         failed = ~np.isfinite(loss)
-        new = self.process.beside(row)
+        new = self.process.joined(row)
         process = self.process.extended(new, None if failed[0] else self.warped.later(loss))
         least = self.least if failed[0] else np.append(self.least, number)
         ranked = np.argsort(told.losses[least], kind="stable")
@@ -104,7 +104,7 @@ class Surrogate:
             least=least[ranked[:MOST_GOOD]],
         )
 
-    def _failing(self, process: Posterior, new: Beside, failed: Mask) -> Failing | None:
+    def _failing(self, process: Posterior, new: Joined, failed: Mask) -> Failing | None:
         """What is known of failures with one more trial, which the process has."""
         if self.failing is not None:
             return self.failing.extended(new.across, new.own, failed)
@@ -116,7 +116,7 @@ class Surrogate:
         """With trials that run."""
         return replace(
             self,
-            process=self.process.extended(self.process.beside(pending), None),
+            process=self.process.extended(self.process.joined(pending), None),
             failed=np.append(self.failed, np.zeros(len(pending), dtype=bool)),
         )
 
@@ -224,7 +224,7 @@ class Surrogates:
         failed = np.arange(len(picked)) >= len(good)
         failing = None
         if len(bad):
-            process = process.extended(process.beside(told.rows[bad]), None)
+            process = process.extended(process.joined(told.rows[bad]), None)
             failing = Failing.of(process.covariance(), failed)
         return Surrogate(process, warped, failed, failing, start, least)
 

@@ -35,8 +35,13 @@ class Trials(Protocol):
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class Part:
-    """Some of the trials; see `Trials`."""
+    """Some of the trials; see `Trials`.
 
+    Attributes:
+        numbers: of the trials.
+    """
+
+    numbers: list[int]
     rows: Codes
     losses: Codes
 
@@ -106,7 +111,8 @@ class Told:
 
     def of(self, which: Mask) -> Part:
         """Those of the trials for which `which` (n,) is true."""
-        return Part(self.rows[which], self.losses[which])
+        numbers = [self.numbers[i] for i in np.flatnonzero(which)]
+        return Part(numbers, self.rows[which], self.losses[which])
 
     def tried(self, key: bytes) -> bool:
         """Whether a row with this key is among the trials."""
