@@ -20,7 +20,7 @@ from .warps import least_believed
 __all__ = ["EVERY", "Branch", "Branches", "looks", "promising"]
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
-LEAST_TOLD = 25  # losses before branches are looked at
+LEAST_TOLD = 100  # losses before branches are looked at
 STALLED = 15  # losses in a row that were no worthwhile improvement
 WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
 FIRST = 30  # losses of which the lower quartile is typical
