@@ -25,7 +25,7 @@ from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
 from hpsearch.suggest.paces import FAST, NARROW, THOROUGH, WIDE
-from hpsearch.suggest.surrogate import Expected, Surrogates
+from hpsearch.suggest.surrogate import Expected, Surrogate, Surrogates
 from hpsearch.suggest.told import Part, Told
 from hpsearch.suggest.warps import WARPS, least_believed
 from hpsearch.trial import Observation, Point
@@ -719,6 +719,28 @@ def test_a_first_failure_counts_where_the_process_is_only_extended():
         corner.means, corner.spreads, after.best
     )
     assert hope[0] < math.log(0.3)
+
+
+def test_a_trial_that_ends_late_does_not_cost_fast_all_that_it_kept(monkeypatch):
+    """With several workers that is the rule: a process that is extended goes back a few trials."""
+    extended, extensions = Surrogate.extended, []
+
+    def counted(self, told):
+        extensions.append(self.count)
+        return extended(self, told)
+
+    monkeypatch.setattr(Surrogate, "extended", counted)
+    whole = [Observation(n, p, -math.log(p["lr"])) for n, p in enumerate(draws(tree(), 70))]
+    algorithm = make("fast", tree())
+    algorithm(whole[:60], [], 60, 0)
+    extensions.clear()
+    for number in range(61, 70):
+        late = [trial for trial in whole[:number] if trial.number != number - 4]
+        found = algorithm(late, [], number, 0)
+        before = len(extensions)
+        assert found == make("fast", tree())(late, [], number, 0)
+        del extensions[before:]
+    assert len(extensions) <= 5 * 9
 
 
 def test_a_history_of_other_fixed_values_that_changed_is_learnt_anew():

@@ -104,7 +104,8 @@ class Auto:
             history = sorted(history, key=_NUMBER)
             kept = _common(self._seen, history)
         if kept < len(self._seen):
-            count = sum(map(self._is_of_these, self._seen[:kept]))
+            fixed = bool(self._parameters.fixed)
+            count = sum(map(self._is_of_these, self._seen[:kept])) if fixed else kept
             self._told.cut(count)
             self._searcher.forget(self._told)
             del self._seen[kept:]

@@ -8,6 +8,7 @@ searched for itself (Li, Jiang, Gao, Shao, Zhang and Cui, *Efficient Automatic C
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import final
 
@@ -39,11 +40,13 @@ def promising(part: Part, best: float) -> bool:
     It is given a few looks; the latest of them have to close a share of the gap. (In the work above
     an arm is left when its bound, as it goes on, is no better than another.)
     """
-    looked = [i for i, number in enumerate(part.numbers) if number >= LEAST_TOLD and looks(number)]
-    if len(looked) < TRIED:
+    backwards = range(len(part) - 1, -1, -1)
+    looked = (i for i in backwards if part.numbers[i] >= LEAST_TOLD and looks(part.numbers[i]))
+    latest = [*itertools.islice(looked, TRIED)]
+    if len(latest) < TRIED:
         return True
     losses = np.where(np.isfinite(part.losses), part.losses, np.inf)
-    before, after = losses[: looked[-TRIED]].min(initial=np.inf), losses.min()
+    before, after = losses[: latest[-1]].min(initial=np.inf), losses.min()
     return bool(after < before and before - after >= CATCHING_UP * (before - best))
 
 

@@ -29,6 +29,7 @@ LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
 MOST_FAILED = 300  # failures, the latest, that are looked at for a place among the best trials
 WARY = 4.0  # the power of that: what is fitted to zeros and ones is too hopeful beyond a border
 TAKING_TURNS = 2  # warps
+LATE = 8  # surrogates that are kept for trials that end before earlier ones do
 LEAST_COMPARED = 16  # trials before warps are compared; until then the first ones take turns
 FAVOUR = 0.02  # rank correlation that those are given for nothing
 MOST_GOOD = 25  # trials that did best, whose numbers are kept
@@ -179,7 +180,9 @@ class Surrogates:
         self._features = Features(columns, guess)
         self._warps, self._growth, self._kept = warps, growth, kept
         self._scales: dict[tuple[int, int], Scales] = {}
-        self._models: dict[int, tuple[Surrogate, int]] = {}
+        self._models: dict[
+            int, tuple[list[Surrogate], int]
+        ] = {}  # the latest, and where they began
         self._orders: dict[int, list[int]] = {}
 
     def of(self, told: Trials, turn: int) -> Surrogate:
@@ -191,18 +194,22 @@ class Surrogates:
         start = len(told) - len(told) % self._kept
         if np.isfinite(told.losses[:start]).sum() < LEAST_KNOWN:
             start = len(told)
-        model, began = self._models.get(which, (None, None))
-        if model is None or began != start or model.count > len(told):
-            model = self._begun(told, start, which)
-        while model.count < len(told):  # one by one: several at once differ in the last digits
-            model = model.extended(told)
-        self._models[which] = (model, start)
-        return model
+        models, began = self._models.get(which, ([], start))
+        models = [model for model in models if began == start and model.count <= len(told)]
+        if not models:
+            models = [self._begun(told, start, which)]
+        while models[-1].count < len(told):  # one by one: several at once differ in the last digits
+            models.append(models[-1].extended(told))
+        self._models[which] = models[-LATE:], start
+        return models[-1]
 
     def forget(self, count: int) -> None:
         """Drop what is remembered of more than the first `count` trials: they have changed."""
         self._scales = {key: scales for key, scales in self._scales.items() if key[1] <= count}
-        self._models = {key: item for key, item in self._models.items() if item[0].count <= count}
+        self._models = {
+            key: ([model for model in models if model.count <= count], began)
+            for key, (models, began) in self._models.items()
+        }
         self._orders = {key: order for key, order in self._orders.items() if key <= count}
 
     def _begun(self, told: Trials, start: int, which: int) -> Surrogate:
