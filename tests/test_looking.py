@@ -231,7 +231,8 @@ def test_causes_are_told_apart_from_what_was_printed() -> None:
 def test_the_look_has_the_limits_of_a_trial() -> None:
     said = refused(written(model="hold = bytearray(10**9)"), trial_memory="500MB")
     assert said.startswith("Building a model and showing it one batch failed: out of memory: ")
-    said = refused(written(data="hold = bytearray(10**9)"), trial_memory="500MB")
+    held = "hold = bytearray(10**9); time.sleep(20)"  # until it is seen: its memory is looked at now and then
+    said = refused(written(data=held), trial_memory="500MB")
     assert said.startswith("Making the data failed: out of memory: killed at ")
 
 
