@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .columns import Codes, Columns, Mask
-from .told import Part
+from .told import Told
 from .warps import least_believed
 
 __all__ = ["EVERY", "Branch", "Branches", "looks", "promising"]
@@ -34,18 +35,22 @@ def looks(number: int) -> bool:
     return number % EVERY == EVERY - 1
 
 
-def promising(part: Part, best: float) -> bool:
-    """Whether the trials of a branch may catch up with the best loss of all, as they go.
+def promising(told: Told, inside: NDArray[np.intp], best: float) -> bool:
+    """Whether a branch may catch up with the best loss of all, as its trials go.
 
     It is given a few looks; the latest of them have to close a share of the gap. (In the work above
     an arm is left when its bound, as it goes on, is no better than another.)
+
+    Args:
+        inside: which of the trials are in the branch, ascending.
     """
-    backwards = range(len(part) - 1, -1, -1)
-    looked = (i for i in backwards if part.numbers[i] >= LEAST_TOLD and looks(part.numbers[i]))
+    numbers = told.numbers
+    backwards = range(len(inside) - 1, -1, -1)
+    looked = (k for k in backwards if (n := numbers[inside[k]]) >= LEAST_TOLD and looks(n))
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:
         return True
-    losses = np.where(np.isfinite(part.losses), part.losses, np.inf)
+    losses = np.where(np.isfinite(told.losses[inside]), told.losses[inside], np.inf)
     before, after = losses[: latest[-1]].min(initial=np.inf), losses.min()
     return bool(after < before and before - after >= CATCHING_UP * (before - best))
 

@@ -246,14 +246,15 @@ class Searcher:
         random: np.random.Generator,
     ) -> Iterator[Found]:
         """The same of one branch as if there were no other; nothing if it promises nothing."""
-        part, running = told.of(branch.holds(told.rows)), running[branch.holds(running)]
-        if not promising(part, float(np.nanmin(told.losses))):
+        there = np.flatnonzero(branch.holds(told.rows))
+        if not promising(told, there, float(np.nanmin(told.losses))):
             return
         drawn = branch.drawn(self._columns, random.random((FEW, len(self._columns))))
         if not any(self._open(row, told) for row in drawn):  # it is used up, or not allowed
             return
         if branch not in self._of_branches:
             self._of_branches[branch] = self._unfitted()
+        part, running = told.of(there), running[branch.holds(running)]
         scope = _Scope(part, running, self._of_branches[branch], branch)
         if np.isfinite(part.losses).sum() >= LEAST_KNOWN:
             yield from self._ranked(scope, told, number, turn, random)

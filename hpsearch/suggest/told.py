@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .columns import Codes, Columns, Mask
+from .columns import Codes, Columns
 
 __all__ = ["Part", "Told", "Trials"]
 
@@ -35,13 +36,8 @@ class Trials(Protocol):
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class Part:
-    """Some of the trials; see `Trials`.
+    """Some of the trials; see `Trials`."""
 
-    Attributes:
-        numbers: of the trials.
-    """
-
-    numbers: list[int]
     rows: Codes
     losses: Codes
 
@@ -109,10 +105,9 @@ class Told:
         del self.numbers[count:]
         self.known = int(np.isfinite(self.losses).sum())
 
-    def of(self, which: Mask) -> Part:
-        """Those of the trials for which `which` (n,) is true."""
-        numbers = [self.numbers[i] for i in np.flatnonzero(which)]
-        return Part(numbers, self.rows[which], self.losses[which])
+    def of(self, which: NDArray[np.intp]) -> Part:
+        """Those of the trials with these indices (k,)."""
+        return Part(self.rows[which], self.losses[which])
 
     def tried(self, key: bytes) -> bool:
         """Whether a row with this key is among the trials."""
