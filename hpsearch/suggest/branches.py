@@ -50,7 +50,7 @@ def promising(told: Told, inside: NDArray[np.intp], best: float) -> bool:
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:
         return True
-    losses = np.where(np.isfinite(told.losses[inside]), told.losses[inside], np.inf)
+    losses = np.nan_to_num(told.losses[inside], nan=np.inf)
     before, after = losses[: latest[-1]].min(initial=np.inf), losses.min()
     return bool(after < before and before - after >= CATCHING_UP * (before - best))
 
@@ -114,7 +114,7 @@ class Branches:
         return bool(before - best <= WORTHWHILE * (typical - best))
 
     def others(self, row: Codes, turn: int) -> list[Branch]:
-        """Those that a row is not in, each the first in its turn."""
+        """Those that a row is not in, each of them first in its turn."""
         found = [branch for branch in self._all if row[branch.column] != branch.code]
         first = turn % max(len(found), 1)
         return found[first:] + found[:first]

@@ -229,25 +229,30 @@ class Searcher:
         if self._branches.stalled(told.losses):
             turn = number // EVERY  # both the search of all and that of branches take all turns
             if looks(number):
-                best = told.rows[np.nanargmin(told.losses)]
-                for branch in self._branches.others(best, turn)[:MOST_LOOKED]:
+                best = int(np.nanargmin(told.losses))
+                for branch in self._branches.others(told.rows[best], turn)[:MOST_LOOKED]:
                     with contextlib.suppress(np.linalg.LinAlgError):
-                        yield from self._inside(branch, told, running, number, turn, random)
+                        yield from self._inside(branch, best, told, running, number, turn, random)
         scope = _Scope(told, running, self._surrogates)
         yield from self._ranked(scope, told, number, turn, random)
 
     def _inside(
         self,
         branch: Branch,
+        best: int,
         told: Told,
         running: Codes,
         number: int,
         turn: int,
         random: np.random.Generator,
     ) -> Iterator[Found]:
-        """The same of one branch as if there were no other; nothing if it promises nothing."""
+        """The same of one branch as if there were no other; nothing if it promises nothing.
+
+        Args:
+            best: which of all trials has the least loss.
+        """
         there = np.flatnonzero(branch.holds(told.rows))
-        if not promising(told, there, float(np.nanmin(told.losses))):
+        if not promising(told, there, float(told.losses[best])):
             return
         drawn = branch.drawn(self._columns, random.random((FEW, len(self._columns))))
         if not any(self._open(row, told) for row in drawn):  # it is used up, or not allowed

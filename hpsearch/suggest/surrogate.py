@@ -180,9 +180,8 @@ class Surrogates:
         self._features = Features(columns, guess)
         self._warps, self._growth, self._kept = warps, growth, kept
         self._scales: dict[tuple[int, int], Scales] = {}
-        self._models: dict[
-            int, tuple[list[Surrogate], int]
-        ] = {}  # the latest, and where they began
+        # By warp the latest ones, and how many trials they began with.
+        self._models: dict[int, tuple[list[Surrogate], int]] = {}
         self._orders: dict[int, list[int]] = {}
 
     def of(self, told: Trials, turn: int) -> Surrogate:
