@@ -821,3 +821,15 @@ def test_the_table_of_the_page_is_the_measured_one():
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + len(their_tpe.TestOpt.thresholds)
     assert "\n".join(table) in PAGE.read_text(encoding="utf-8")
+
+
+def test_words_of_ours_in_a_plain_fmin_are_told_what_makes_a_space_of_them():
+    with pytest.raises(
+        SpaceError, match=r"A space for `hyperopt\.fmin` is made with `to_hyperopt`"
+    ):
+        fmin(
+            lambda point: 0.0,
+            {"x": hpsearch.uniform(-1, 1)},
+            algo=hpsearch.hyperopt_algo(),
+            max_evals=1,
+        )

@@ -63,7 +63,8 @@ ORDERS = ("<", "<=", ">", ">=")
 NO_VALUE_YET = (
     "{what} has no value yet: this line runs once, when the space is declared, so {use} cannot "
     "work.\nFor a layer that depends on it write `when(depth == 'four', layers.Dense(100))`; "
-    "for a number of layers, `repeat`; for anything else, a function made with `delayed`."
+    "for a number of layers, `repeat`; for anything else, a function made with `delayed`. "
+    "A space for `hyperopt.fmin` is made with `to_hyperopt`."
 )
 
 

@@ -29,6 +29,7 @@ class Earlier:
     """
 
     def __init__(self, columns: Columns, told: Told) -> None:
+        self._columns = columns
         good = np.flatnonzero(np.isfinite(told.losses))
         order = good[np.argsort(told.losses[good], kind="stable")]
         first: dict[bytes, int] = {}
@@ -38,8 +39,13 @@ class Earlier:
         self._unknown = np.isnan(told.rows).all(axis=0)
         self._process = None
         if len(good) >= LEAST_KNOWN and len(columns):
-            surrogates = Surrogates(columns, warps=(half_gaussian,), growth=1.1, kept=1)
+            surrogates = Surrogates(columns, warps=(half_gaussian,), growth=1.1)
             self._process = surrogates.of(told, 0).process
+
+    def again(self, random: np.random.Generator, start: int = 0) -> Codes:
+        """The best but for the first ones; what was not known of them is drawn from the prior."""
+        rows = self.best[start:]
+        return self._columns.completed(rows, random.random(rows.shape))
 
     def __call__(self, rows: Codes) -> Codes:
         """What it would expect of rows (n, columns), in its own standard deviations (n, 1)."""

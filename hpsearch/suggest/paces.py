@@ -48,12 +48,14 @@ class Pace:
         warps: of the losses; see `Surrogates`.
         growth: of the history, after which the scales are fitted anew.
         kept: trials for which a process is kept and only extended.
+        kept_from: trials from which on it is; until then each suggestion begins one.
     """
 
     breadth: Breadth
     warps: tuple[Warp, ...]
     growth: float
     kept: int
+    kept_from: int = 0
 
     def breadth_of(self, number: int, known: int) -> Breadth:
         """That of suggestion `number`, where so many trials are known.
@@ -64,7 +66,7 @@ class Pace:
         return NARROW if _curious(number) and known >= NARROWED else self.breadth
 
 
-THOROUGH = Pace(WIDE, warps=WARPS, growth=1.1, kept=1)
+THOROUGH = Pace(WIDE, warps=WARPS, growth=1.1, kept=8, kept_from=200)
 FAST = Pace(NARROW, warps=WARPS[:1], growth=1.5, kept=32)
 
 

@@ -164,7 +164,7 @@ class Surrogates:
     Args:
         warps: of the losses; the two that predict best take turns.
         growth: of the history, after which the scales are fitted anew.
-        kept: trials for which one is kept and only extended.
+        kept, kept_from: trials for which one is kept and only extended, from a number of them on.
         guess: what is believed of rows before; see `Features`.
     """
 
@@ -174,11 +174,13 @@ class Surrogates:
         *,
         warps: Sequence[Warp],
         growth: float,
-        kept: int,
+        kept: int = 1,
+        kept_from: int = 0,
         guess: Callable[[Codes], Codes] | None = None,
     ) -> None:
         self._features = Features(columns, guess)
-        self._warps, self._growth, self._kept = warps, growth, kept
+        self._warps, self._growth = warps, growth
+        self._kept, self._kept_from = kept, kept_from
         self._scales: dict[tuple[int, int], Scales] = {}
         # By warp the latest ones, and how many trials they began with.
         self._models: dict[int, tuple[list[Surrogate], int]] = {}
@@ -190,7 +192,9 @@ class Surrogates:
         What is kept changes nothing: the same is found by who begins with all trials.
         """
         which = self._ordered(told)[turn % min(len(self._warps), TAKING_TURNS)]
-        start = len(told) - len(told) % self._kept
+        start = len(told)
+        if start >= self._kept_from:
+            start -= start % self._kept
         if np.isfinite(told.losses[:start]).sum() < LEAST_KNOWN:
             start = len(told)
         models, began = self._models.get(which, ([], start))

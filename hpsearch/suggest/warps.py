@@ -163,11 +163,16 @@ def least_believed(losses: Codes) -> float:
     flatten them. If it is a discovery, it is still the best, and is believed as soon as a few others
     come near it.
     """
-    rank = min(1 + len(losses) // ODD, len(losses) - 1)
-    good = float(np.partition(losses, rank)[rank])
-    middle = float(np.median(losses))
-    typical = float(np.median(np.abs(losses - middle)))
+    ascending = np.sort(losses)
+    good = float(ascending[min(1 + len(losses) // ODD, len(losses) - 1)])
+    middle = _middle(ascending)
+    typical = _middle(np.sort(np.abs(losses - middle)))
     return good - DEEP * max(middle - good, typical)
+
+
+def _middle(ascending: Codes) -> float:
+    """The median of sorted numbers: NumPy sorts faster than it finds a median."""
+    return float(ascending[(len(ascending) - 1) // 2 : len(ascending) // 2 + 1].mean())
 
 
 def _standard(values: Codes, knee: float, zero: float, slope: float) -> Linear:
