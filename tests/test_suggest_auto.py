@@ -24,7 +24,7 @@ from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
-from hpsearch.suggest.paces import FAST, NARROW, THOROUGH, WIDE
+from hpsearch.suggest.paces import FAST, MANY, NARROW, THOROUGH, WIDE
 from hpsearch.suggest.surrogate import Expected, Surrogate, Surrogates
 from hpsearch.suggest.told import Part, Told
 from hpsearch.suggest.warps import WARPS, least_believed
@@ -548,8 +548,15 @@ def _nowhere(features: Features, rows: np.ndarray) -> np.ndarray:
 def test_curious_suggestions_are_chosen_among_few_once_there_are_many_trials(
     number, known, breadth
 ):
-    assert THOROUGH.breadth_of(number, known) == breadth
-    assert FAST.breadth_of(number, known) == NARROW
+    assert THOROUGH.breadth_of(number, known, MANY) == breadth
+    assert FAST.breadth_of(number, known, MANY) == NARROW
+
+
+def test_where_columns_are_many_candidates_are_fewer():
+    few, many = (THOROUGH.breadth_of(75, 75, count) for count in (MANY, MANY + 1))
+    assert many.prior < few.prior and many.mutated < few.mutated
+    assert THOROUGH.breadth_of(77, 75, MANY + 1) == NARROW
+    assert FAST.breadth_of(75, 75, MANY + 1) == NARROW
 
 
 def test_trouble_that_nobody_thought_of_ends_in_a_draw(monkeypatch):
@@ -677,16 +684,41 @@ def test_losses_that_say_nothing_leave_it_exploring(name, losses):
     assert len({point["lr"] for point in found}) > 30
 
 
-def test_fast_is_the_same_whether_its_process_was_extended_or_begun_anew():
-    parameters = tree()
+@pytest.mark.parametrize(
+    ("name", "drawn", "numbers"),
+    [("fast", 0, (20, 31, 32, 33, 70, 89)), ("thorough", 190, (196, 199, 200, 201, 205, 208, 213))],
+)
+def test_it_is_the_same_whether_its_process_was_extended_or_begun_anew(name, drawn, numbers):
+    parameters, kept = tree(), make(name, tree())
 
     def loss(point: Point) -> float | None:
         return None if point["act"] == "gelu" else abs(math.log10(point["lr"]) + 2)
 
-    history = run(parameters, loss, 90, name="fast")
-    for number in (20, 31, 32, 33, 70, 89):
-        afresh = make("fast", parameters)(history[:number], [], number, 0)
+    history = [Observation(n, p, loss(p)) for n, p in enumerate(draws(parameters, drawn))]
+    while len(history) <= max(numbers):
+        point = kept(history, [], len(history), 0).point
+        history.append(Observation(len(history), point, loss(point)))
+    for number in numbers:
+        afresh = make(name, parameters)(history[:number], [], number, 0)
         assert afresh.point == history[number].point
+
+
+def test_the_process_of_a_long_history_is_extended(monkeypatch):
+    """Begun for each suggestion, it was a quarter of what one costs."""
+    begun, counts = Surrogates._begun, []
+
+    def counted(self, told, start, which):
+        counts.append(start)
+        return begun(self, told, start, which)
+
+    monkeypatch.setattr(Surrogates, "_begun", counted)
+    parameters = table({"x": uniform(0, 1), "y": uniform(0, 1)})
+    algorithm = make("thorough", parameters)
+    history = [Observation(n, p, p["x"] + p["y"]) for n, p in enumerate(draws(parameters, 232))]
+    for number in range(192, 232):
+        algorithm(history[:number], [], number, 0)
+    assert [count for count in counts if count < 200] == [*range(192, 200)]
+    assert sorted({count for count in counts if count >= 200}) == [200, 208, 216, 224]
 
 
 @pytest.mark.parametrize("name", PACES)

@@ -14,6 +14,7 @@ CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
 SETTLED = 40  # trials from which on the others look for more than a little as well
 NARROWED = 75  # trials from which on the curious ones are chosen among few candidates
 WORTHWHILE = 0.03  # how much more, in the same unit
+MANY = 24  # columns beyond which a candidate costs so much that there are fewer
 
 
 @final
@@ -35,6 +36,7 @@ class Breadth:
 
 
 WIDE = Breadth(128, 128, 256, rounds=6, starts=5, neighbours=20)
+THINNED = Breadth(96, 96, 192, rounds=5, starts=5, neighbours=18)
 NARROW = Breadth(16, 16, 32, rounds=1, starts=2, neighbours=16)
 
 
@@ -44,7 +46,8 @@ class Pace:
     """How much is computed for a suggestion.
 
     Attributes:
-        breadth: of most suggestions; of the curious ones once there are many trials it is `NARROW`.
+        breadth, of_many: of most suggestions, in spaces of few columns and of many; of the curious
+            ones once there are many trials it is `NARROW`.
         warps: of the losses; see `Surrogates`.
         growth: of the history, after which the scales are fitted anew.
         kept: trials for which a process is kept and only extended.
@@ -52,22 +55,25 @@ class Pace:
     """
 
     breadth: Breadth
+    of_many: Breadth
     warps: tuple[Warp, ...]
     growth: float
     kept: int
     kept_from: int = 0
 
-    def breadth_of(self, number: int, known: int) -> Breadth:
-        """That of suggestion `number`, where so many trials are known.
+    def breadth_of(self, number: int, known: int, columns: int) -> Breadth:
+        """That of suggestion `number`, where so many trials are known, in a space of so many columns.
 
         Among few candidates chance has a say in where a curious suggestion looks. The best of many
         would be in the same places again and again, if the process is wrong about the others.
         """
-        return NARROW if _curious(number) and known >= NARROWED else self.breadth
+        if _curious(number) and known >= NARROWED:
+            return NARROW
+        return self.breadth if columns <= MANY else self.of_many
 
 
-THOROUGH = Pace(WIDE, warps=WARPS, growth=1.1, kept=8, kept_from=200)
-FAST = Pace(NARROW, warps=WARPS[:1], growth=1.5, kept=32)
+THOROUGH = Pace(WIDE, THINNED, warps=WARPS, growth=1.1, kept=8, kept_from=200)
+FAST = Pace(NARROW, NARROW, warps=WARPS[:1], growth=1.5, kept=32)
 
 
 def margin(known: int, number: int) -> float:

@@ -142,7 +142,7 @@ class Ranking:
     def of(self, scope: Scope, asked: Asked) -> Iterator[Found]:
         """Candidates in the order of their expected improvement, then draws from the prior."""
         columns, random, known = self._columns, asked.random, len(scope.trials)
-        breadth = self._pace.breadth_of(asked.number, known)
+        breadth = self._pace.breadth_of(asked.number, known, len(columns))
         model = scope.surrogates.of(scope.trials, asked.turn)
         if len(scope.running):
             model = model.believing(scope.running)
