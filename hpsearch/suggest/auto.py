@@ -124,18 +124,9 @@ def _ascending(trials: Sequence[Observation]) -> bool:
     return all(a.number < b.number for a, b in itertools.pairwise(trials))
 
 
-def _common(old: Sequence[Observation], new: Sequence[Observation]) -> int:
+def _common(old: list[Observation], new: Sequence[Observation]) -> int:
     """How many trials at the beginning are the same."""
-    if len(old) <= len(new) and all(map(operator.is_, old, new)):
+    if old == list(new[: len(old)]):  # fast, as the same objects are not asked
         return len(old)
-    for i, (before, after) in enumerate(zip(old, new, strict=False)):
-        if before is not after and not _equal(before, after):
-            return i
-    return min(len(old), len(new))
-
-
-def _equal(old: Observation, new: Observation) -> bool:
-    """Whether two trials are the same, to the type of each value: 1 is not True."""
-    if old.number != new.number or old.loss != new.loss:
-        return False
-    return old.point is new.point or repr(old.point) == repr(new.point)
+    pairs = zip(old, new, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

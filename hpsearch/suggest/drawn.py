@@ -161,7 +161,7 @@ class _Documents:
         rows = [*((trial, False) for trial in history), *((trial, True) for trial in pending)]
         rows.sort(key=lambda row: row[0].number)
         pairs = zip(self._rows, rows, strict=False)
-        kept = sum(1 for _ in itertools.takewhile(lambda pair: _unchanged(*pair), pairs))
+        kept = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
         del self._documents[kept:]
         for trial, runs in rows[kept:]:
             self._documents.append(self._document(len(self._documents), trial, runs))
@@ -193,11 +193,3 @@ def _result(trial: Observation, runs: bool) -> dict[str, Any]:
     if trial.loss is None or not finite(trial.loss):
         return {"status": STATUS_FAIL}
     return {"status": STATUS_OK, "loss": float(trial.loss)}
-
-
-def _unchanged(old: Row, new: Row) -> bool:
-    """Whether two rows are the same trial, to the type of each value: 1 is not True."""
-    before, after = old[0], new[0]
-    if old[1] != new[1] or before.number != after.number or before.loss != after.loss:
-        return False
-    return before.point is after.point or repr(before.point) == repr(after.point)
