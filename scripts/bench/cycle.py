@@ -34,9 +34,8 @@ from typing import Any
 
 from overhead import NoTraining
 from rich.console import Console
-from suggest_cost import words
 
-from hpsearch import suggest
+from hpsearch import choice, integer, loguniform, maybe, normal, suggest, uniform
 from hpsearch.cli.progress import Progress
 from hpsearch.execute import Inline
 from hpsearch.store import Store
@@ -46,6 +45,26 @@ from hpsearch.trial import Job, Key, Task, Trial
 
 PARTS = ("suggest", "store", "watcher", "driver")
 SEED = 1
+
+
+def words() -> dict[str, Any]:
+    """Twelve parameters, three of them below a choice."""
+    return {
+        "lr": loguniform(1e-5, 1e-1),
+        "momentum": uniform(0, 0.99),
+        "decay": loguniform(1e-8, 1e-2),
+        "batch": choice([16, 32, 64, 128, 256]),
+        "layers": integer(1, 6),
+        "units": integer(16, 512, log=True),
+        "activation": choice(["relu", "gelu", "tanh", "selu"]),
+        "noise": normal(0, 0.1),
+        "model": choice(
+            {
+                "plain": {"dropout": uniform(0, 0.7, step=0.05)},
+                "wide": {"width": integer(1, 8), "norm": maybe("batch")},
+            }
+        ),
+    }
 
 
 class Clock:
