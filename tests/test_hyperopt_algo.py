@@ -833,3 +833,23 @@ def test_words_of_ours_in_a_plain_fmin_are_told_what_makes_a_space_of_them():
             algo=hpsearch.hyperopt_algo(),
             max_evals=1,
         )
+
+
+def test_a_branch_is_left_whatever_the_numbers_of_trials_are():
+    """Of several experiments in one database, or where documents were deleted, tids are no places."""
+    space = hp.choice("net", [{"x": hp.uniform("x", 0, 1)}, {"y": hp.uniform("y", 0, 1)}])
+    looked = []
+    for shift in (0, 1, 1000):
+        algo, domain, trials = hpsearch.hyperopt_algo(), Domain(lambda point: 0.0, space), Trials()
+        whys = []
+        for number in range(150):
+            (document,) = algo([number + shift], domain, trials, 3)
+            (x,) = document["misc"]["vals"]["x"] or [None]
+            loss = 1.0 if x is None else (x - 0.3) ** 2
+            document.update(state=JOB_STATE_DONE, result={"status": "ok", "loss": loss})
+            trials.insert_trial_docs([document])
+            trials.refresh()
+            whys.append(document["misc"]["hpsearch"]["branch"] is not None)
+        looked.append(whys)
+    assert looked[0] == looked[1] == looked[2]
+    assert 3 <= sum(looked[0]) <= 8

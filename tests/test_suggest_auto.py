@@ -24,7 +24,8 @@ from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
-from hpsearch.suggest.paces import FAST, MANY, NARROW, THOROUGH, WIDE
+from hpsearch.suggest.paces import CURIOSITY, FAST, MANY, NARROW, THOROUGH, WIDE, margin
+from hpsearch.suggest.ranked import Ranking
 from hpsearch.suggest.surrogate import Expected, Surrogate, Surrogates
 from hpsearch.suggest.told import Part, Told
 from hpsearch.suggest.warps import WARPS, least_believed
@@ -204,17 +205,17 @@ def test_first_losses_that_diverged_do_not_make_all_later_gains_look_small():
     assert not branches.stalled(losses)
 
 
-def catching_up(numbers: range, losses: list[float]) -> bool:
+def catching_up(turns: range, losses: list[float]) -> bool:
     """Whether a branch with these trials is promising beside a best loss of 0."""
     told = Told(Coded(nets()).columns)
-    told.add(0, np.full(len(told.columns), np.nan), 0.0)  # of another branch
-    for number, loss in zip(numbers, losses, strict=False):
-        told.add(number, np.full(len(told.columns), np.nan), loss)
+    told.add(7, np.full(len(told.columns), np.nan), 0.0)  # of another branch
+    for turn, loss in zip(turns, losses, strict=False):
+        told.add(5000 + turn // 3, np.full(len(told.columns), np.nan), loss, turn)
     return promising(told, np.arange(1, len(told)), 0.0)
 
 
 def test_a_branch_that_does_not_catch_up_is_left():
-    """Odd numbers from 100 on are looks; the latest six have to close a fifth of the gap."""
+    """Odd turns from 100 on are looks; the latest six have to close a fifth of the gap."""
     odd = range(101, 121, 2)
     assert catching_up(odd, [1.0] * 5)  # five looks so far
     assert not catching_up(odd, [1.0] * 7)
@@ -227,6 +228,48 @@ def test_a_branch_that_does_not_catch_up_is_left():
     assert catching_up(odd, [math.nan] * 5 + [9.0])
 
 
+@pytest.mark.parametrize("false", [-10.0, -1e30])
+def test_one_loss_that_is_far_too_good_does_not_end_the_looks(false):
+    """As far behind as that every branch would be left after six trials: the best would be 0.2."""
+
+    def loss(point: Point) -> float:
+        return hidden(point) if len(told) != 40 else false
+
+    for seed in range(3):
+        told: list[Observation] = []
+        algorithm = make("auto", nets())
+        for number in range(150):
+            found = algorithm(told, [], number, seed)
+            told.append(Observation(number, found.point, loss(found.point)))
+        assert min(hidden(trial.point) for trial in told) < 0.1
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 7])
+def test_each_branch_is_looked_at_with_both_views_and_curiously_or_not(count, monkeypatch):
+    options = {f"o{i}": {f"x{i}": uniform(0, 1, name=f"x{i}")} for i in range(count)}
+    parameters = table({"kind": choice(options, name="kind")})
+    seen: dict[float, set[tuple[int, bool]]] = {}
+    of = Ranking.of
+
+    def counted(self, scope, asked):
+        if scope.branch is not None:
+            kinds = seen.setdefault(scope.branch.code, set())
+            kinds.add((asked.turn % 2, margin(500, asked.number) == CURIOSITY))
+        return of(self, scope, asked)
+
+    monkeypatch.setattr(Ranking, "of", counted)
+    monkeypatch.setattr(searcher, "promising", lambda *given: True)
+    algorithm = make("auto", parameters)
+    history = [Observation(n, p, 1.0) for n, p in enumerate(draws(parameters, 110))]
+    for number in range(110, 110 + 16 * (count - 1)):
+        found = algorithm(history, [], number, 0)
+        history.append(Observation(number, found.point, 1.0))
+    assert len(seen) == count - 1
+    for kinds in seen.values():
+        assert {view for view, _ in kinds} == {0, 1}
+        assert {curious for _, curious in kinds} == {True, False}
+
+
 def test_a_branch_of_which_all_trials_fail_is_left():
     """What they say of their point is nothing; so few are spent on it."""
 
@@ -237,30 +280,13 @@ def test_a_branch_of_which_all_trials_fail_is_left():
     assert sum(trial.loss is None for trial in history[100:]) <= 8
 
 
-def test_a_branch_and_all_take_turns_of_both_views(monkeypatch):
-    turns: dict[bool, set[int]] = {True: set(), False: set()}
-    asked = Surrogates.of
-
-    def counted(self, told, turn):
-        turns[isinstance(told, Part)].add(turn % 2)
-        return asked(self, told, turn)
-
-    monkeypatch.setattr(Surrogates, "of", counted)
-    algorithm = make("auto", nets())
-    history = [Observation(n, p, hidden(p)) for n, p in enumerate(draws(nets(), 110))]
-    history = [Observation(t.number, t.point, t.loss if t.number < 5 else 4.0) for t in history]
-    for number in range(110, 122):
-        algorithm(history, [], number, 0)
-    assert turns == {True: {0, 1}, False: {0, 1}}
-
-
 @pytest.mark.parametrize("name", PACES)
-def test_what_is_kept_of_branches_changes_nothing(name):
+def test_what_is_kept_of_branches_changes_nothing(name, monkeypatch):
     """A stalled search whose trials end late, change and go away: as one that begins with them."""
     parameters, random = nets(), np.random.default_rng(0)
     points = draws(parameters, 180)
     losses = [min(hidden(point), 3.0) if number < 9 else 3.0 for number, point in enumerate(points)]
-    # Even numbers: none of these looked at a branch, so that all of them are promising.
+    monkeypatch.setattr(searcher, "promising", lambda *given: True)
     whole = [Observation(2 * n, p, x) for n, (p, x) in enumerate(zip(points, losses, strict=True))]
     kept, looked = make(name, parameters), 0
     for turn in range(30):
@@ -297,7 +323,7 @@ def test_draws_from_a_branch_are_in_it_however_deep():
     coded = Coded(table(branching()))
     random = np.random.default_rng(0)
     seen = {}
-    for branch in Branches(coded.columns).others(np.full(len(coded.columns), np.nan), 1):
+    for branch in Branches(coded.columns).others(np.full(len(coded.columns), np.nan)):
         rows = branch.drawn(coded.columns, random.random((200, len(coded.columns))))
         label = coded.columns.labels[branch.column]
         options = {coded.point(row)[label] for row in rows}
@@ -307,11 +333,11 @@ def test_draws_from_a_branch_are_in_it_however_deep():
     assert seen == {"outer": {"x", "y", "z"}, "middle": {"m", "n"}, "inner": {"p", "q", "r"}}
 
 
-def test_branches_that_are_used_up_or_not_allowed_are_passed_over():
-    """Two of one point, two that are not allowed; of the others one is easy and one has the best."""
+def test_branches_that_are_used_up_or_not_allowed_are_passed_over(monkeypatch):
+    """One of one point, one of three, two that are not allowed; one that is easy, one with the best."""
     options = {
         "one": {},
-        "two": {"p": choice([1, 2], name="p")},
+        "three": {"p": choice([1, 2, 3], name="p")},
         "not": {"q": uniform(0, 1, name="q")},
         "nor": {"r": uniform(0, 1, name="r")},
         **{
@@ -328,11 +354,20 @@ def test_branches_that_are_used_up_or_not_allowed_are_passed_over():
             return 3 * sum(abs(point[f"t{i}"] - 0.8) for i in "abc")
         return 4.0
 
+    asked_when, of = Counter(), Ranking.of
+
+    def counted(self, scope, asked):
+        if scope.branch is not None:
+            asked_when[scope.branch.code, len(scope.trials)] += 1
+        return of(self, scope, asked)
+
+    monkeypatch.setattr(Ranking, "of", counted)
     history = run(parameters, loss, 200)
+    assert asked_when and not asked_when[1.0, 3]  # all three of "three" were tried
     points = [tuple(sorted(trial.point.items())) for trial in history]
     assert len(set(points)) == 200
     counts = Counter(trial.point["kind"] for trial in history)
-    assert counts["not"] == counts["nor"] == 0 and counts["one"] == 1 and counts["two"] == 2
+    assert counts["not"] == counts["nor"] == 0 and counts["one"] == 1 and counts["three"] == 3
     assert least(history) < 0.2
 
 
@@ -740,6 +775,32 @@ def test_what_is_kept_changes_nothing(name):
         assert found == make(name, parameters)(history, pending, number + 9, 1)
 
 
+@pytest.mark.parametrize("name", PACES)
+def test_what_is_kept_of_a_long_history_changes_nothing(name, monkeypatch):
+    """Trials that end late, change, fail, and run, before and after two hundred; also of a branch."""
+    monkeypatch.setattr(searcher, "promising", lambda *given: True)
+    parameters, random = nets(), np.random.default_rng(5)
+    drawn, kept = make("random", parameters), make(name, parameters)
+    points = [drawn([], [], number, 0).point for number in range(236)]
+    losses = [None if random.random() < 0.1 else min(hidden(p), 2.0) for p in points]
+    for number in (*range(0, 190, 3), *range(1, 190, 3)):  # most are of one branch
+        points[number] = {"net": "odd", "z": float(random.random())}
+    whole = [Observation(n, p, x) for n, (p, x) in enumerate(zip(points, losses, strict=True))]
+    odd, looked = 0, 0
+    for count in range(196, 232, 2):
+        history = whole[:count]
+        if count % 3 == 0:
+            del history[count - 5]
+        if count % 5 == 0:
+            history[150] = Observation(150, history[150].point, random.choice([None, 1.9]))
+        pending = whole[count : count + count % 4]
+        found = kept(history, pending, count + 1, 1)
+        assert found == make(name, parameters)(history, pending, count + 1, 1)
+        looked += found.why.branch is not None
+        odd = sum(trial.point["net"] == "odd" for trial in history)
+    assert looked >= 5 and odd > 100
+
+
 def test_a_first_failure_counts_where_the_process_is_only_extended():
     columns = Coded(table({"x": uniform(0, 1), "y": uniform(0, 1)})).columns
     told, random = Told(columns), np.random.default_rng(0)
@@ -903,6 +964,23 @@ def test_expected_improvement_is_the_integral_that_it_stands_for(at):
 )
 def test_a_loss_far_below_all_others_is_believed_in_part(losses, least):
     assert least_believed(np.array(losses)) == least
+
+
+@pytest.mark.parametrize("warp", WARPS)
+@pytest.mark.parametrize("spread", [0.1, 2.0])
+def test_a_later_loss_has_the_value_that_it_would_have_had(warp, spread):
+    """But for the logarithm, which puts no later loss below the best."""
+    losses = np.exp(spread * np.random.default_rng(0).normal(size=200))
+    warped = warp(losses)
+    for share in (0.02, 0.2, 0.45, 0.6, 0.7, 0.8, 0.95):
+        later = np.quantile(losses, share)
+        (found,) = warped.later(np.array([later]))
+        assert found == pytest.approx(warp(np.append(losses, later)).values[-1], abs=0.15)
+    with np.errstate(over="ignore"):
+        worst, false = warped.later(np.array([1e308, -1e308]))
+    assert worst == pytest.approx(warped.values.max())
+    least = warp(np.append(losses, -1e308)).values.min()
+    assert warped.values.min() >= false >= least - 0.5
 
 
 @pytest.mark.parametrize("warp", WARPS)

@@ -19,10 +19,10 @@ from .columns import Codes, Columns, Mask
 from .told import Told
 from .warps import least_believed
 
-__all__ = ["EVERY", "Branch", "Branches", "looks", "promising"]
+__all__ = ["EVERY", "Branch", "Branches", "believed", "looks", "promising"]
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
-LEAST_TOLD = 100  # losses before branches are looked at
+LEAST_TOLD = 100  # ended trials before branches are looked at
 STALLED = 15  # losses in a row that were no worthwhile improvement
 WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
 FIRST = 30  # losses of which the lower quartile is typical
@@ -35,18 +35,25 @@ def looks(number: int) -> bool:
     return number % EVERY == EVERY - 1
 
 
+def believed(losses: Codes) -> Codes:
+    """Losses (n,), NaN for failures and for what is far below all others."""
+    least = least_believed(losses[np.isfinite(losses)])
+    return np.where(losses < least, np.nan, losses)
+
+
 def promising(told: Told, inside: NDArray[np.intp], best: float) -> bool:
     """Whether a branch may catch up with the best loss of all, as its trials go.
 
-    It is given a few looks; the latest of them have to close a share of the gap. (In the work above
-    an arm is left when its bound, as it goes on, is no better than another.)
+    It is given a few looks; the latest of them have to close a share of the gap. What counts as one
+    is every trial in it whose turn may have been one. (In the work above an arm is left when its
+    bound, as it goes on, is no better than another.)
 
     Args:
         inside: which of the trials are in the branch, ascending.
+        best: the least of all losses that are believed.
     """
-    numbers = told.numbers
     backwards = range(len(inside) - 1, -1, -1)
-    looked = (k for k in backwards if (n := numbers[inside[k]]) >= LEAST_TOLD and looks(n))
+    looked = (k for k in backwards if (n := told.turns[inside[k]]) >= LEAST_TOLD and looks(n))
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:
         return True
@@ -108,13 +115,11 @@ class Branches:
         if len(known) <= STALLED:
             return False
         latest = len(known) - STALLED
-        fair = known >= least_believed(known)
-        best, before = known[fair].min(), known[:latest][fair[:latest]].min(initial=np.inf)
+        fair = np.nan_to_num(believed(known), nan=np.inf)
+        best, before = fair.min(), fair[:latest].min()
         typical = np.quantile(known[:FIRST], 0.25)
         return bool(before - best <= WORTHWHILE * (typical - best))
 
-    def others(self, row: Codes, turn: int) -> list[Branch]:
-        """Those that a row is not in, each of them first in its turn."""
-        found = [branch for branch in self._all if row[branch.column] != branch.code]
-        first = turn % max(len(found), 1)
-        return found[first:] + found[:first]
+    def others(self, row: Codes) -> list[Branch]:
+        """Those that a row is not in."""
+        return [branch for branch in self._all if row[branch.column] != branch.code]

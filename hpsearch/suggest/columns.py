@@ -98,7 +98,7 @@ class Column:
     def numbers(self, codes: Codes) -> NDArray[np.intp]:
         """The number of the option or rung of each code; 0 for NaN."""
         assert self.edges is not None
-        return numbers_of(self.edges, np.nan_to_num(codes, nan=0.0), ordered=self.ordered)
+        return numbers_of(self.edges, np.where(np.isnan(codes), 0.0, codes), ordered=self.ordered)
 
     def codes(self, numbers: NDArray[np.intp]) -> Codes:
         """The code of each option or rung."""
@@ -229,7 +229,8 @@ class Columns(Sequence[Column]):
 
         Of two ordered values the distance is the share of the prior between them, else 0 or 1.
         """
-        apart = np.nan_to_num(np.minimum(np.abs(others - row), 1.0), nan=1.0)
+        apart = np.minimum(np.abs(others - row), 1.0)
+        apart[np.isnan(apart)] = 1.0
         either = ~(np.isnan(row) & np.isnan(others))
         return bool(((apart * either).sum(axis=1) <= most * either.sum(axis=1)).any())
 

@@ -25,7 +25,7 @@ __all__ = ["hyperopt_algo"]
 
 Document: TypeAlias = dict[str, Any]
 Algo: TypeAlias = Callable[[Sequence[Any], Any, Any, int], list[Document]]
-Ended: TypeAlias = tuple[Any, Any, float | None]  # (tid, vals, loss; None is a failure)
+Ended: TypeAlias = tuple[int, Any, Any, float | None]  # (place, tid, vals, loss; None: it failed)
 
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
@@ -108,15 +108,20 @@ class _Search:
 
     def learn(self, documents: Sequence[Document]) -> None:
         """Take in what is new; forget what is no longer as it was."""
-        ended = [d for d in documents if d["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR)]
+        ended = [
+            (place, document)
+            for place, document in enumerate(documents)
+            if document["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR)
+        ]
         kept = _common(self._ended, ended)
         if kept < len(self._ended):
             self._told.cut(kept)
             self._searcher.forget(self._told)
             del self._ended[kept:]
-        new = [(d["tid"], d["misc"]["vals"], _loss(d)) for d in ended[kept:]]
-        for (tid, _, loss), row in zip(new, self._rows(vals for _, vals, _ in new), strict=True):
-            self._told.add(tid, row, math.nan if loss is None else loss)
+        new = [(place, d["tid"], d["misc"]["vals"], _loss(d)) for place, d in ended[kept:]]
+        rows = self._rows(vals for _, _, vals, _ in new)
+        for (place, tid, _, loss), row in zip(new, rows, strict=True):
+            self._told.add(tid, row, math.nan if loss is None else loss, turn=place)
         self._ended += new
 
     def suggest(
@@ -167,15 +172,16 @@ def _loss(document: Document) -> float | None:
     return loss if math.isfinite(loss) else None
 
 
-def _common(known: Sequence[Ended], documents: Sequence[Document]) -> int:
-    """How many documents at the beginning are as they were; a loss may have been edited."""
-    for number, ((tid, vals, loss), document) in enumerate(zip(known, documents, strict=False)):
-        if document["tid"] != tid or _loss(document) != loss:
+def _common(known: Sequence[Ended], ended: Sequence[tuple[int, Document]]) -> int:
+    """How many at the beginning are as they were; a loss may have been edited."""
+    pairs = enumerate(zip(known, ended, strict=False))
+    for number, ((place, tid, vals, loss), (place_now, document)) in pairs:
+        if place_now != place or document["tid"] != tid or _loss(document) != loss:
             return number
         found = document["misc"]["vals"]
         if found is not vals and found != vals:
             return number
-    return min(len(known), len(documents))
+    return min(len(known), len(ended))
 
 
 def _misc(tid: Any, domain: Any, raws: Mapping[str, Any], why: dict[str, Any]) -> Document:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 from ..errors import SearchStopped
-from .branches import EVERY, Branch, Branches, looks, promising
+from .branches import EVERY, Branch, Branches, believed, looks, promising
 from .columns import Codes, Columns
 from .earlier import Earlier
 from .legal import first_legal
@@ -192,8 +192,13 @@ class Searcher:
     def _looked(self, running: Codes, asked: Asked) -> Iterator[Found]:
         """Rows of the branches whose turn it is, as far as they promise something."""
         told = asked.told
-        best = int(np.nanargmin(told.losses))
-        for branch in self._branches.others(told.rows[best], asked.turn)[:MOST_LOOKED]:
+        best = int(np.nanargmin(believed(told.losses)))
+        others = self._branches.others(told.rows[best])
+        if not others:
+            return
+        turn, first = divmod(asked.turn, len(others))
+        asked = replace(asked, number=turn, turn=turn)  # each branch by itself takes all turns
+        for branch in [*others[first:], *others[:first]][:MOST_LOOKED]:
             inside = np.flatnonzero(branch.holds(told.rows))
             if promising(told, inside, float(told.losses[best])):
                 with contextlib.suppress(np.linalg.LinAlgError):

@@ -52,12 +52,14 @@ class Told:
     Attributes:
         columns: of the rows.
         numbers: of the trials.
+        turns: the numbers of the suggestions that they were.
         known: how many of them have a loss.
     """
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.numbers: list[int] = []
+        self.turns: list[int] = []
         self.known = 0
         self._keys: dict[bytes, int] = {}
         self._rows = np.empty((16, len(columns)))
@@ -80,17 +82,18 @@ class Told:
         """Losses (n,), NaN for failures."""
         return self._losses[: len(self)]
 
-    def add(self, number: int, row: Codes, loss: float) -> None:
-        """Append one trial."""
+    def add(self, number: int, row: Codes, loss: float, turn: int | None = None) -> None:
+        """Append one trial; its turn is its number, if nothing else is said."""
         count = len(self)
         if count == len(self._losses):
             for name, axis in (("_rows", 0), ("_losses", 0), ("_flat", 1), ("_active", 0)):
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.empty_like(array)], axis=axis))
         self._rows[count], self._losses[count] = row, loss
-        self._flat[:, count] = np.nan_to_num(row, nan=ABSENT)
+        self._flat[:, count] = np.where(np.isnan(row), ABSENT, row)
         self._active[count] = len(row) - np.isnan(row).sum()
         self.numbers.append(number)
+        self.turns.append(number if turn is None else turn)
         self.known += math.isfinite(loss)
         key = self._key(count)
         self._keys[key] = self._keys.get(key, 0) + 1
@@ -102,7 +105,7 @@ class Told:
             self._keys[key] -= 1
             if not self._keys[key]:
                 del self._keys[key]
-        del self.numbers[count:]
+        del self.numbers[count:], self.turns[count:]
         self.known = int(np.isfinite(self.losses).sum())
 
     def of(self, which: NDArray[np.intp]) -> Part:
