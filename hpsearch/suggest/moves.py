@@ -112,9 +112,10 @@ def _rung_away(
     column: Column, rows: Codes, found: Codes, turned: NDArray[np.intp], j: int, shares: Codes
 ) -> None:
     """Move what a step left on its rung by one rung, up or down."""
-    before, after = column.numbers(rows[turned, j]), column.numbers(found[turned, j])
-    same = before == after
-    up = np.where(shares[turned, j] < 0.5, 1, -1)
+    still = turned[rows[turned, j] == found[turned, j]]
+    if not len(still):
+        return
+    before = column.numbers(rows[still, j])
+    up = np.where(shares[still, j] < 0.5, 1, -1)
     up = np.where((before + up < 0) | (before + up >= column.count), -up, up)
-    after = np.where(same, np.clip(before + up, 0, column.count - 1), after)
-    found[turned, j] = column.codes(after)
+    found[still, j] = column.codes(np.clip(before + up, 0, column.count - 1))
