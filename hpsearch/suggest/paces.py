@@ -7,7 +7,7 @@ from typing import final
 
 from .warps import WARPS, Warp
 
-__all__ = ["FAST", "NARROW", "THOROUGH", "WIDE", "Breadth", "Pace", "margin"]
+__all__ = ["CURIOSITY", "FAST", "MANY", "NARROW", "THOROUGH", "WIDE", "Breadth", "Pace", "margin"]
 
 CURIOUS = 3  # every so many suggestions look for a larger improvement only
 CURIOSITY = 0.2  # how large, in standard deviations of the warped losses

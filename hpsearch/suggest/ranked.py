@@ -105,7 +105,7 @@ class Asked:
     Attributes:
         told: all ended trials.
         number: of the trial that it is for.
-        turn: of the views of the losses.
+        turn: of the views of the losses, and of branches.
         random: what is drawn comes from it.
     """
 
