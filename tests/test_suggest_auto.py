@@ -776,6 +776,20 @@ def test_what_is_kept_changes_nothing(name):
 
 
 @pytest.mark.parametrize("name", PACES)
+def test_extremes_that_come_between_two_begins_of_a_process_do_no_harm(name):
+    """Each view is asked for the values of losses that it was not made of."""
+    extremes = itertools.cycle([1e308, -1e308, None, math.inf, -math.inf, math.nan, 0.0, 1e-308])
+    parameters, kept = tree(), make(name, tree())
+    history = [Observation(n, p, math.log(p["lr"])) for n, p in enumerate(draws(parameters, 199))]
+    for number in range(199, 225):
+        found = kept(history, [], number, 0)
+        parameters.check(found.point)
+        told = (found.why.loss, found.why.spread, found.why.improvement)
+        assert all(math.isfinite(each) for each in told if each is not None)
+        history.append(Observation(number, found.point, next(extremes)))
+
+
+@pytest.mark.parametrize("name", PACES)
 def test_what_is_kept_of_a_long_history_changes_nothing(name, monkeypatch):
     """Trials that end late, change, fail, and run, before and after two hundred; also of a branch."""
     monkeypatch.setattr(searcher, "promising", lambda *given: True)
