@@ -994,8 +994,27 @@ def test_a_later_loss_has_the_value_that_it_would_have_had(warp, spread):
     with np.errstate(over="ignore"):
         worst, false = warped.later(np.array([1e308, -1e308]))
     assert worst == pytest.approx(warped.values.max())
-    least = warp(np.append(losses, -1e308)).values.min()
-    assert warped.values.min() >= false >= least - 0.5
+    assert warped.values.min() >= false >= -100
+
+
+@pytest.mark.parametrize("warp", WARPS[:2])
+def test_a_discovery_between_two_begins_is_not_cut_off(warp):
+    """Far below all others, it would not be told from what is a little better than they are."""
+    losses = np.random.default_rng(0).uniform(0.12, 0.13, size=64)
+    warped = warp(losses)
+    for later in (0.1, 0.08, 0.06):
+        assert warped.loss(float(warped.later(np.array([later]))[0])) == pytest.approx(later)
+
+
+def test_points_of_the_start_are_tried_once_where_an_earlier_study_had_few_trials():
+    parameters = table({"x": uniform(0, 1), "y": uniform(0, 1)})
+    earlier = [Observation(0, {"x": 0.2, "y": 0.7}, 1.0)]
+    algorithm, history = make("auto", parameters, repeats=True, earlier=earlier), []
+    for number in range(6):
+        point = algorithm(history, [], number, 0).point
+        history.append(Observation(number, point, 1.0))
+    assert history[0].point == pytest.approx(earlier[0].point)
+    assert len({tuple(trial.point.values()) for trial in history}) == 6
 
 
 @pytest.mark.parametrize("warp", WARPS)

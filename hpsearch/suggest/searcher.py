@@ -164,7 +164,7 @@ class Searcher:
             if begun % 2 == 0:
                 for row in self._earlier.again(random, begun // 2):
                     yield Found(row, "earlier")
-            begun //= 2
+            begun -= min((begun + 1) // 2, len(self._earlier.best))
         if begun == 0:
             yield Found(self._columns.at(np.full((1, width), 0.5))[0], "start")
         if width:

@@ -19,6 +19,7 @@ from .columns import Codes
 __all__ = ["WARPS", "Warp", "Warped", "least_believed"]
 
 FARTHEST = 6.0  # standard deviations below the median that a good loss can be
+LOWEST = 100.0  # standard deviations below the mean that a later loss can be
 LARGEST = 1e100  # losses beyond are as good as infinite: their squares would be
 SMALLEST = 1e-12  # a relative spread below which losses are equal
 TOP = 0.75  # the quantile of losses above which all are alike
@@ -50,13 +51,12 @@ class Warped(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Linear from the least loss that is believed up to a knee.
+    """Linear up to a knee.
 
     Attributes:
         per_value: units of loss per unit of value.
         zero: the loss at value 0, were all of it linear.
         knee: the greatest value that is linear.
-        least: the least loss that is believed.
         above: losses above the knee, ascending, and their values; none where these are the knee's.
     """
 
@@ -64,7 +64,6 @@ class Linear:
     per_value: float
     zero: float
     knee: float
-    least: float
     above: tuple[Codes, Codes] | None = None
 
     def loss(self, value: float) -> float:
@@ -74,10 +73,14 @@ class Linear:
         return self.per_value
 
     def later(self, losses: Codes) -> Codes:
-        """As if they had been there; only that all stay as they are."""
+        """As if they had been there; but one that is far below all others is believed as it is.
+
+        Whether others come near it shows when all are warped anew: until then a discovery that was
+        cut off would hide what is learnt beside it.
+        """
         if not self.per_value:
             return np.where(losses < self.zero, -1.0, 0.0)
-        found = (np.maximum(losses, self.least) - self.zero) / self.per_value
+        found = np.maximum((losses - self.zero) / self.per_value, -LOWEST)
         if self.above is None:
             return np.minimum(found, self.knee)
         return np.where(found > self.knee, np.interp(losses, *self.above), found)
@@ -119,14 +122,14 @@ Warp: TypeAlias = Callable[[Codes], Warped]
 
 def winsorised(losses: Codes) -> Warped:
     """All losses above the upper quartile become that quartile."""
-    losses, least = _tame(losses)
+    losses = _tame(losses)
     top = float(np.quantile(losses, TOP, method="higher"))
-    return _standard(np.minimum(losses, top), top, 0.0, 1.0, least)
+    return _standard(np.minimum(losses, top), top, 0.0, 1.0)
 
 
 def half_gaussian(losses: Codes) -> Warped:
     """Losses above the median become the quantiles of half a normal distribution, by their rank."""
-    losses, least = _tame(losses)
+    losses = _tame(losses)
     count = len(losses)
     middle = float(np.median(losses))
     low = losses <= middle
@@ -139,13 +142,12 @@ def half_gaussian(losses: Codes) -> Warped:
     ranks = np.arange(count - len(high), count)
     high = high[np.argsort(losses[high], kind="stable")]
     found[high] = np.maximum(ndtri((ranks + 0.5) / count), 0.0)
-    least = max(least, middle - FARTHEST * scale)
-    return _standard(found, 0.0, middle, scale, least, losses[high])
+    return _standard(found, 0.0, middle, scale, losses[high])
 
 
 def logarithm(losses: Codes) -> Warped:
     """The logarithm of the distance from the best; all above the upper quartile become that."""
-    tame, _ = _tame(losses)
+    tame = _tame(losses)
     low, top = float(tame.min()), float(np.quantile(tame, TOP, method="higher"))
     scale = float(np.median(tame)) - low
     if not scale > SMALLEST * max(abs(low), 1 / LARGEST):  # the best half are equal
@@ -155,13 +157,12 @@ def logarithm(losses: Codes) -> Warped:
     return Logarithmic((found - zero) / spread, low, scale, zero, spread)
 
 
-def _tame(losses: Codes) -> tuple[Codes, float]:
-    """Losses whose squares neither overflow nor vanish, none far too good; and the least believed."""
+def _tame(losses: Codes) -> Codes:
+    """Losses whose squares neither overflow nor vanish, and none of them far too good."""
     found = np.clip(losses, -LARGEST, LARGEST)
     if not np.ptp(found) > 1 / LARGEST:
-        return np.full_like(found, found[0]), float(found[0])
-    least = least_believed(found)
-    return np.maximum(found, least), least
+        return np.full_like(found, found[0])
+    return np.maximum(found, least_believed(found))
 
 
 def least_believed(losses: Codes) -> float:
@@ -184,7 +185,7 @@ def _middle(ascending: Codes) -> float:
 
 
 def _standard(
-    values: Codes, knee: float, zero: float, slope: float, least: float, high: Codes | None = None
+    values: Codes, knee: float, zero: float, slope: float, high: Codes | None = None
 ) -> Linear:
     """Values shifted and scaled to mean 0 and variance 1; so is what leads back to losses.
 
@@ -193,13 +194,13 @@ def _standard(
     """
     mean, spread = float(values.mean()), float(values.std())
     if not spread > max(SMALLEST * abs(mean), 1 / LARGEST):
-        return Linear(np.zeros_like(values), 0.0, zero + slope * mean, 0.0, least)
+        return Linear(np.zeros_like(values), 0.0, zero + slope * mean, 0.0)
     found, knee_at = (values - mean) / spread, (knee - mean) / spread
     above = None
     if high is not None:
         greatest = np.sort(found)[len(found) - len(high) :]
         above = np.append(zero + slope * knee, high), np.append(knee_at, greatest)
-    return Linear(found, slope * spread, zero + slope * mean, knee_at, least, above)
+    return Linear(found, slope * spread, zero + slope * mean, knee_at, above)
 
 
 WARPS: tuple[Warp, ...] = (winsorised, half_gaussian, logarithm)
