@@ -246,16 +246,15 @@ def test_one_loss_that_is_far_too_good_does_not_end_the_looks(false):
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 7])
-def test_each_branch_is_looked_at_with_both_views_and_curiously_or_not(count, monkeypatch):
+def test_each_branch_and_all_take_turns_of_both_views_and_of_curiosity(count, monkeypatch):
     options = {f"o{i}": {f"x{i}": uniform(0, 1, name=f"x{i}")} for i in range(count)}
     parameters = table({"kind": choice(options, name="kind")})
-    seen: dict[float, set[tuple[int, bool]]] = {}
+    seen: dict[float | None, set[tuple[int, bool]]] = {}  # None: the search of all
     of = Ranking.of
 
     def counted(self, scope, asked):
-        if scope.branch is not None:
-            kinds = seen.setdefault(scope.branch.code, set())
-            kinds.add((asked.turn % 2, margin(500, asked.number) == CURIOSITY))
+        kinds = seen.setdefault(scope.branch and scope.branch.code, set())
+        kinds.add((asked.turn % 2, margin(500, asked.number) == CURIOSITY))
         return of(self, scope, asked)
 
     monkeypatch.setattr(Ranking, "of", counted)
@@ -265,7 +264,7 @@ def test_each_branch_is_looked_at_with_both_views_and_curiously_or_not(count, mo
     for number in range(110, 110 + 16 * (count - 1)):
         found = algorithm(history, [], number, 0)
         history.append(Observation(number, found.point, 1.0))
-    assert len(seen) == count - 1
+    assert None in seen and len(seen) == count
     for kinds in seen.values():
         assert {view for view, _ in kinds} == {0, 1}
         assert {curious for _, curious in kinds} == {True, False}

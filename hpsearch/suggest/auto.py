@@ -16,7 +16,7 @@ from .coded import Coded
 from .columns import Codes
 from .paces import THOROUGH, Pace
 from .searcher import Searcher
-from .told import Told
+from .told import Told, common
 
 __all__ = ["Auto"]
 
@@ -99,10 +99,10 @@ class Auto:
 
     def _learn(self, history: Sequence[Observation]) -> None:
         """Take in what is new; forget what is no longer as it was."""
-        kept = _common(self._seen, history)
+        kept = common(self._seen, history)
         if kept < len(self._seen) or not _ascending(history[max(kept - 1, 0) :]):
             history = sorted(history, key=_NUMBER)
-            kept = _common(self._seen, history)
+            kept = common(self._seen, history)
         if kept < len(self._seen):
             fixed = bool(self._parameters.fixed)
             count = sum(map(self._is_of_these, self._seen[:kept])) if fixed else kept
@@ -122,11 +122,3 @@ def _loss(trial: Observation) -> float:
 
 def _ascending(trials: Sequence[Observation]) -> bool:
     return all(a.number < b.number for a, b in itertools.pairwise(trials))
-
-
-def _common(old: list[Observation], new: Sequence[Observation]) -> int:
-    """How many trials at the beginning are the same."""
-    if old == list(new[: len(old)]):  # fast, as the same objects are not asked
-        return len(old)
-    pairs = zip(old, new, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -22,6 +22,7 @@ from ..space import Parameters
 from ..trial import Observation, Suggestion, Why, finite
 from .compiled import Compiled
 from .legal import first_legal
+from .told import common
 
 __all__ = ["STARTUP", "Drawn", "anneal_of", "draw_seed", "random_of", "tpe_of"]
 
@@ -160,8 +161,7 @@ class _Documents:
         """Return a document for each trial."""
         rows = [*((trial, False) for trial in history), *((trial, True) for trial in pending)]
         rows.sort(key=lambda row: row[0].number)
-        pairs = zip(self._rows, rows, strict=False)
-        kept = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        kept = common(self._rows, rows)
         del self._documents[kept:]
         for trial, runs in rows[kept:]:
             self._documents.append(self._document(len(self._documents), trial, runs))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Codes, Columns
 
-__all__ = ["Part", "Told", "Trials"]
+__all__ = ["Part", "Told", "Trials", "common"]
+
+T = TypeVar("T")
 
 ABSENT = -9.0  # stands for a column that is not active where distances are taken
+
+
+def common(old: list[T], new: Sequence[T]) -> int:
+    """How many at the beginning of what was told before and now are the same."""
+    if old == list(new[: len(old)]):  # fast, as the same objects are not asked
+        return len(old)
+    pairs = zip(old, new, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 class Trials(Protocol):

@@ -57,7 +57,7 @@ class Linear:
         per_value: units of loss per unit of value.
         zero: the loss at value 0, were all of it linear.
         knee: the greatest value that is linear.
-        above: losses above the knee, ascending, and their values; none where these are the knee's.
+        above: losses from the knee on, ascending, and their values; none where these are the knee's.
     """
 
     values: Codes
@@ -142,7 +142,8 @@ def half_gaussian(losses: Codes) -> Warped:
     ranks = np.arange(count - len(high), count)
     high = high[np.argsort(losses[high], kind="stable")]
     found[high] = np.maximum(ndtri((ranks + 0.5) / count), 0.0)
-    return _standard(found, 0.0, middle, scale, losses[high])
+    above = np.append(middle, losses[high]), np.append(0.0, found[high])
+    return _standard(found, 0.0, middle, scale, above)
 
 
 def logarithm(losses: Codes) -> Warped:
@@ -185,21 +186,23 @@ def _middle(ascending: Codes) -> float:
 
 
 def _standard(
-    values: Codes, knee: float, zero: float, slope: float, high: Codes | None = None
+    values: Codes,
+    knee: float,
+    zero: float,
+    slope: float,
+    above: tuple[Codes, Codes] | None = None,
 ) -> Linear:
     """Values shifted and scaled to mean 0 and variance 1; so is what leads back to losses.
 
     Args:
-        high: losses above the knee, ascending, whose values are the greatest ones.
+        above: losses from the knee on, ascending, and their values.
     """
     mean, spread = float(values.mean()), float(values.std())
     if not spread > max(SMALLEST * abs(mean), 1 / LARGEST):
         return Linear(np.zeros_like(values), 0.0, zero + slope * mean, 0.0)
     found, knee_at = (values - mean) / spread, (knee - mean) / spread
-    above = None
-    if high is not None:
-        greatest = np.sort(found)[len(found) - len(high) :]
-        above = np.append(zero + slope * knee, high), np.append(knee_at, greatest)
+    if above is not None:
+        above = above[0], (above[1] - mean) / spread
     return Linear(found, slope * spread, zero + slope * mean, knee_at, above)
 
 
