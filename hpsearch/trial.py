@@ -200,16 +200,18 @@ class Why:
             (did well in the study it starts from), ``"prior"``, ``"parzen"``, ``"mutation"``,
             ``"local"``, ``"random"``, ``"tpe"``, ``"anneal"``, ``"grid"``, ``"sequence"`` or
             ``"filled"`` (given in part).
-        loss: its predicted loss; smaller is better, whatever the direction of the metric.
+        loss: its predicted loss: the value of the metric, negated where that is maximized.
         spread: the standard deviation of that prediction.
-        improvement: the expected improvement on the best trial, in units of the loss, from 0: of a
-            point that does not fail, and over running trials as well, which count as expected.
+        improvement: the expected improvement on the best trial (with a `branch`, on the best of
+            that), in units of the loss, from 0: of a point that does not fail, and over running
+            trials as well, which count as expected.
         nearest: the number of the nearest trial that was tried.
         distance: how far that one is, in [0, 1]: the mean over the labels active in either of
             the share of the prior between two ordered values, or 1 for different options and
             for a label active in only one.
         wanted: how large an improvement was looked for at least, in units of the loss: now and then
-            it is more than a small step.
+            it is more than a small step. 0 where any will do, in the first trials and where one of
+            the size is not in sight.
         branch: the label of a choice of which one option was looked at alone, as the search of all
             had stalled; what is expected then follows from the trials with that option.
     """

@@ -478,7 +478,7 @@ def test_where_nothing_separates_no_region_is_said(failures, study_folder):
     searched({"x": uniform(0, 1)}, raising(lambda at: next(count) % 4 == 0), 24, study="spread")
     ended = failures("spread")
     assert "6 × exception" in ended.out
-    assert "No region of the space tells apart from the 18 that succeeded." in ended.out
+    assert "No region of the space tells these from the 18 that succeeded." in ended.out
     assert "failed so" not in ended.out
 
 

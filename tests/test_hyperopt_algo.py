@@ -502,6 +502,17 @@ def test_the_function_itself_is_no_algorithm():
         minimise(judge, mixed(), 3, algo=hpsearch.hyperopt_algo)
 
 
+def test_the_pace_is_chosen_by_name():
+    trials = minimise(judge, mixed(), 20)
+    thorough, fast = (
+        ask(trials, algo=hpsearch.hyperopt_algo(pace)) for pace in ("thorough", "fast")
+    )
+    assert ask(trials, algo=hpsearch.hyperopt_algo()) == thorough != fast
+    assert ask(trials, algo=hpsearch.hyperopt_algo("fast")) == fast
+    with pytest.raises(SpaceError, match=r"no pace 'fsat'\. Did you mean 'fast'"):
+        hpsearch.hyperopt_algo("fsat")
+
+
 # --- documents --------------------------------------------------------------------------------
 
 

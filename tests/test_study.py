@@ -333,7 +333,7 @@ def test_a_constraint_holds_for_every_point_of_a_study(monkeypatch: pytest.Monke
 def test_an_existing_name_is_refused_with_the_two_ways_on() -> None:
     found(study="mine")
     with pytest.raises(
-        StudyError, match=r"`hpsearch resume mine`, or run with --resume \(resume=True in Python\)"
+        StudyError, match=r"by `hpsearch resume mine` or --resume, in Python by resume=True;"
     ):
         found(study="mine")
 
@@ -530,7 +530,7 @@ def test_a_non_finite_test_metric_is_null_in_json() -> None:
 
 def test_another_seed_for_a_resumed_study_is_refused() -> None:
     found(study="mine", seed=1)
-    with pytest.raises(StudyError, match="Study 'mine' has the seed 1, got --seed 2"):
+    with pytest.raises(StudyError, match="Study 'mine' has the seed 1, got 2"):
         found(study="mine", seed=2, resume=True)
 
 

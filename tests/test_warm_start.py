@@ -153,6 +153,19 @@ def test_labels_in_common_are_used_the_rest_is_drawn(tmp_path):
     assert "25 finished trials of first: 5 labels in common; new: c.own, z" in notes[0]
 
 
+def test_it_is_told_how_many_trials_fixed_values_leave_out(tmp_path, capsys):
+    given = {"folder": tmp_path, "offline": True, "seed": 1, "progress": False}
+    first = hpsearch.search(words(), loss, max_trials=12, study="first", **given)
+    with_a = sum(trial.point["kind"] == "a" for trial in first.trials)
+    assert 0 < with_a < 12
+    given |= {"max_trials": 1, "warm_start": "first", "progress": True}
+    hpsearch.search(words(), loss, fix={"kind": "a"}, **given)
+    begun = f"from {with_a} finished trial{'s' * (with_a != 1)} of first"
+    assert f"{begun}, not the {12 - with_a} with another kind: " in capsys.readouterr().err
+    hpsearch.search(words(), loss, fix={"x": first.best.point["x"], "kind": "b"}, **given)
+    assert "not the 11 with another x or kind" in capsys.readouterr().err
+
+
 def test_a_parameter_that_moved_without_a_name_is_pointed_out(tmp_path, capsys):
     given = {"folder": tmp_path, "offline": True, "seed": 1, "max_trials": 3}
     rate = uniform(0, 1)

@@ -60,14 +60,14 @@ def test_a_prediction_is_told_in_the_sign_of_a_minimized_metric() -> None:
         ),
         (
             Why("local", improvement=1e-9, wanted=0.0),
-            ["local search", "expected improvement 1e-09"],
+            ["local search", "expected improvement 1e-09, any improvement will do"],
         ),
         (Why("random", loss=math.nan, spread=1.0, improvement=math.inf), ["random draw"]),
         (
-            Why("parzen", loss=1.5, branch="net"),
+            Why("parzen", loss=1.5, improvement=0.25, branch="net"),
             [
                 "drawn from where good trials are, with this net only: the search of all had stalled",
-                "expected val_loss 1.5",
+                "expected val_loss 1.5, expected improvement 0.25 on the best with this net",
             ],
         ),
         (Why("of a later version"), ["of a later version"]),

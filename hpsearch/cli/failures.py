@@ -77,7 +77,7 @@ def _where(group: Any, succeeded: int) -> str:
     if region is None and not succeeded:
         return "No trial succeeded that could be compared with."
     if region is None:
-        return f"No region of the space tells apart from the {succeeded} that succeeded."
+        return f"No region of the space tells these from the {succeeded} that succeeded."
     conditions = " and ".join(map(str, region.conditions))
     text = (
         f"{region.failed} of {counted(region.trials, 'trial')} with {conditions} failed so, "

@@ -198,7 +198,8 @@ def _show_trial(
     from ..study import value_text
     from .tables import point_lines, when
 
-    click.echo(f"Trial {trial.number} of {name}: {trial.status.value}, {value_text(trial.value)}")
+    value = "" if trial.value is None else f", {settings['metric']} {value_text(trial.value)}"
+    click.echo(f"Trial {trial.number} of {name}: {trial.status.value}{value}")
     why = [] if trial.why is None else why_lines(trial.why, settings)
     rows = {
         "source": f"{trial.source} {trial.name or ''}".strip(),

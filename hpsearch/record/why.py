@@ -39,9 +39,12 @@ def why_lines(why: Why, settings: Mapping[str, Any]) -> list[str]:
         value = -why.loss if settings.get("direction") == "maximize" else why.loss
         expected.append(f"expected {metric} {_with_spread(value, why.spread)}")
     if why.improvement is not None and finite(why.improvement):
-        expected.append(f"expected improvement {why.improvement:.3g}")
-    if why.wanted is not None and finite(why.wanted) and why.wanted > 0:
-        expected.append(f"looking for {why.wanted:.3g} or more")
+        over = "" if why.branch is None else f" on the best with this {why.branch}"
+        expected.append(f"expected improvement {why.improvement:.3g}{over}")
+    if why.wanted is not None and finite(why.wanted):
+        expected.append(
+            f"looking for {why.wanted:.3g} or more" if why.wanted > 0 else "any improvement will do"
+        )
     source = SOURCES.get(why.source, why.source)
     if why.source == "earlier" and "warm_start" in settings:
         source = f"did well in {settings['warm_start']['study']}"

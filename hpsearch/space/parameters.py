@@ -117,7 +117,11 @@ class Parameters(Mapping[str, Parameter]):
 
     def agrees(self, point: Mapping[str, Value]) -> bool:
         """Whether a point has the fixed values, of the labels that it has."""
-        return all(point.get(label, value) == value for label, value in self.fixed.items())
+        return not self.differing(point)
+
+    def differing(self, point: Mapping[str, Value]) -> list[str]:
+        """The fixed labels of which a point has another value."""
+        return [label for label, value in self.fixed.items() if point.get(label, value) != value]
 
     def with_fixed(self, values: Mapping[str, Value]) -> Parameters:
         """The same table with more labels fixed."""

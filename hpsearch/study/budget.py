@@ -74,7 +74,8 @@ class Budget:
         if self._failed >= self._options.max_consecutive_failures:
             raise SearchStopped(
                 f"The last {self._failed} trials failed, the latest with: {self._error}\n"
-                "Mend the cause and resume, or allow more with --max-consecutive-failures."
+                "Mend the cause and resume, or allow more: --max-consecutive-failures "
+                "(max_consecutive_failures=)."
             )
         if self._rejected >= MOST_REJECTED:
             raise SearchStopped(

@@ -104,8 +104,8 @@ def check_new(options: Options) -> None:
         return
     if check_name(name) in studies(options.folder / "studies"):
         raise StudyError(
-            f"There is a study {name!r} already. Go on with it: `hpsearch resume {name}`, or run "
-            "with --resume (resume=True in Python); or give another name with --study."
+            f"There is a study {name!r} already. Go on with it by `hpsearch resume {name}` or "
+            f"--resume, in Python by resume=True; or give another name (--study, study=)."
         )
 
 
@@ -120,12 +120,12 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise StudyError(
             f"Studies are kept in a folder, and {folder} cannot be made: {error.strerror}. "
-            "Give another with --folder."
+            "Give another (--folder, folder=)."
         ) from None
     if not os.access(folder, os.W_OK):
         raise StudyError(
             f"Studies are kept in a folder, and {folder} cannot be written. Change its "
-            "permissions, or give another with --folder."
+            "permissions, or give another (--folder, folder=)."
         )
 
 
@@ -269,7 +269,7 @@ def _created(root: Path, problem: Problem, options: Options, settings: dict[str,
             if name not in studies(root):
                 raise
             # Another search has taken it in between: the next number.
-    raise StudyError(f"There are {MOST_NAMES} studies {stem}-N. Give a name with --study.")
+    raise StudyError(f"There are {MOST_NAMES} studies {stem}-N. Give a name (--study, study=).")
 
 
 def _settings(
@@ -341,8 +341,8 @@ def _check_same(
         )
     if options.seed is not None and options.seed != settings["seed"]:
         raise StudyError(
-            f"Study {name!r} has the seed {settings['seed']}, got --seed {options.seed}. "
-            "Leave it out to go on, or start another study."
+            f"Study {name!r} has the seed {settings['seed']}, got {options.seed}. "
+            "Leave --seed (seed=) out to go on, or start another study."
         )
     if settings.get("source_digest") not in (None, _digest(problem.source)):
         watcher.note(

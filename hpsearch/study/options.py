@@ -248,12 +248,12 @@ def _check_not_ours(options: Options) -> None:
     if options.warm_start is not None:
         raise StudyError(
             f"{options.algo} cannot start from an earlier study; {ours} can. Leave --warm-start "
-            "(warm_start) out, or give another algorithm."
+            "(warm_start=) out, or give another algorithm."
         )
     if options.repeats and "repeats" in options.given:
         raise StudyError(
-            f"{options.algo} takes no heed of repeats; {ours} do. Leave --repeats out, or give "
-            "another algorithm."
+            f"{options.algo} takes no heed of repeats; {ours} do. Leave --repeats (repeats=) "
+            "out, or give another algorithm."
         )
 
 

@@ -38,7 +38,7 @@ def warm_start(
         if name not in (None, began):
             raise StudyError(
                 f"A study starts from an earlier one when it begins; this one started from "
-                f"{began or 'none'}. Leave --warm-start out, or start another study."
+                f"{began or 'none'}. Leave --warm-start (warm_start=) out, or start another study."
             )
         return recorded
     return None if name is None else _read(name, problem, options, note)
@@ -50,6 +50,7 @@ def _read(name: str, problem: Problem, options: Options, note: Callable[[str], N
         metric, direction = store.settings.get("metric"), store.settings.get("direction")
         trials = _observed(latest(store.trials()).values(), maximize=direction == "maximize")
     fixed = problem.parameters.with_fixed(options.fix)
+    others = [t for t in trials if t.loss is not None and not fixed.agrees(t.point)]
     trials = [trial for trial in trials if fixed.agrees(trial.point)]
     known, new, gone = _compared(problem.parameters, [trial.point for trial in trials])
     finished = sum(trial.loss is not None for trial in trials)
@@ -61,8 +62,11 @@ def _read(name: str, problem: Problem, options: Options, note: Callable[[str], N
             f"Study {name!r} searched nothing that this one does: it has {', '.join(gone[:NAMED])}; "
             f"here is {', '.join(new[:NAMED])}. Labels and values are compared. Give another study."
         )
-    text = f"Starting from {counted(finished, 'finished trial')} of {name}: "
-    text += f"{counted(len(known), 'label')} in common"
+    text = f"Starting from {counted(finished, 'finished trial')} of {name}"
+    if others:
+        labels = {label: None for trial in others for label in fixed.differing(trial.point)}
+        text += f", not the {len(others):,} with another {' or '.join(labels)}"
+    text += f": {counted(len(known), 'label')} in common"
     text += f"; new: {', '.join(new[:NAMED])}" if new else ""
     text += f"; not here: {', '.join(gone[:NAMED])}" if gone else ""
     if (metric, direction) != (problem.metric, problem.direction):

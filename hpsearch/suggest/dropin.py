@@ -16,8 +16,10 @@ from hyperopt.base import (
     STATUS_OK,
 )
 
+from ..errors import SpaceError, nearest
 from .columns import Codes
 from .expression import Expression, fingerprint
+from .paces import FAST, THOROUGH, Pace
 from .searcher import Searcher
 from .told import Told
 
@@ -27,10 +29,11 @@ Document: TypeAlias = dict[str, Any]
 Algo: TypeAlias = Callable[[Sequence[Any], Any, Any, int], list[Document]]
 Ended: TypeAlias = tuple[int, Any, Any, float | None]  # (place, tid, vals, loss; None: it failed)
 
+PACES = {"thorough": THOROUGH, "fast": FAST}
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
 
-def hyperopt_algo(*asked: Any, repeats: bool = False) -> Algo:
+def hyperopt_algo(pace: str = "thorough", *asked: Any, repeats: bool = False) -> Algo:
     """Return our search for ``hyperopt.fmin(..., algo=hpsearch.hyperopt_algo())``.
 
     It takes the place of ``tpe.suggest``, whatever the space. Trials that failed (an exception
@@ -40,6 +43,7 @@ def hyperopt_algo(*asked: Any, repeats: bool = False) -> Algo:
     says why it was suggested; see `hpsearch.trial.Why` for the fields.
 
     Args:
+        pace: ``"thorough"``, or ``"fast"`` for an objective that takes no longer than a suggestion.
         repeats: whether a point that was tried may be suggested again, as a noisy objective may
             want. A finite space then never ends.
 
@@ -49,22 +53,25 @@ def hyperopt_algo(*asked: Any, repeats: bool = False) -> Algo:
         `rstate`.
 
     Raises:
+        SpaceError: for another pace.
         TypeError: where the function itself is given to fmin, which then asks it for documents.
     """
-    if asked:
+    if asked or not isinstance(pace, str):
         raise TypeError(
             "hyperopt_algo makes an algorithm, it is none itself. Call it: "
             "algo=hpsearch.hyperopt_algo()."
         )
-    return _Suggest(repeats)
+    if pace not in PACES:
+        raise SpaceError(f"hyperopt_algo has no pace {pace!r}. {nearest(pace, PACES)}")
+    return _Suggest(PACES[pace], repeats)
 
 
 @final
 class _Suggest:
     """The function, and what it remembers of the space that it was last asked about."""
 
-    def __init__(self, repeats: bool) -> None:
-        self._repeats = repeats
+    def __init__(self, pace: Pace, repeats: bool) -> None:
+        self._pace, self._repeats = pace, repeats
         self._space: Any = None
         self._fingerprint: Any = None
         self._search: _Search | None = None
@@ -91,7 +98,7 @@ class _Suggest:
         if self._search is None or space is not self._space:
             found = fingerprint(space)
             if self._search is None or found != self._fingerprint:
-                self._search = _Search(Expression(space), self._repeats)
+                self._search = _Search(Expression(space), self._pace, self._repeats)
             self._space, self._fingerprint = space, found
         return self._search
 
@@ -100,9 +107,9 @@ class _Suggest:
 class _Search:
     """The search of one space; what it keeps are caches."""
 
-    def __init__(self, expression: Expression, repeats: bool) -> None:
+    def __init__(self, expression: Expression, pace: Pace, repeats: bool) -> None:
         self._expression = expression
-        self._searcher = Searcher(expression.columns, None, repeats=repeats)
+        self._searcher = Searcher(expression.columns, None, pace=pace, repeats=repeats)
         self._told = Told(expression.columns)
         self._ended: list[Ended] = []
 
