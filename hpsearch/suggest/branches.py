@@ -115,11 +115,18 @@ class Branches:
         if len(known) <= STALLED:
             return False
         latest = len(known) - STALLED
-        fair = np.nan_to_num(believed(known), nan=np.inf)
+        fair = np.where(known < least_believed(known), np.inf, known)
         best, before = fair.min(), fair[:latest].min()
-        typical = np.quantile(known[:FIRST], 0.25)
+        typical = _lower_quartile(known[:FIRST])
         return bool(before - best <= WORTHWHILE * (typical - best))
 
     def others(self, row: Codes) -> list[Branch]:
         """Those that a row is not in."""
         return [branch for branch in self._all if row[branch.column] != branch.code]
+
+
+def _lower_quartile(losses: Codes) -> float:
+    """That of two losses or more: NumPy takes a fifth of a millisecond for any quantile."""
+    ascending, at = np.sort(losses), 0.25 * (len(losses) - 1)
+    low, high = ascending[int(at) : int(at) + 2].tolist()
+    return float(low + (at - int(at)) * (high - low))

@@ -37,8 +37,7 @@ def parzen(columns: Columns, good: Codes, count: int, random: Random) -> Codes:
     rows = good[random.integers(len(good), size=count)]
     there = ~np.isnan(good)
     known = np.maximum(there.sum(axis=0), 1)
-    low = np.where(there, good, np.inf).min(axis=0)
-    high = np.where(there, good, -np.inf).max(axis=0)
+    low, high = np.fmin.reduce(good), np.fmax.reduce(good)  # of the numbers that there are
     spread = np.where(known > 1, high - low, WIDEST)
     width = np.clip(spread / np.sqrt(known), NARROWEST, WIDEST)
     found = _moved(columns, rows, width * random.standard_normal(rows.shape))
@@ -91,8 +90,7 @@ def nearby(columns: Columns, rows: Codes, step: float, random: Random) -> Codes:
 
 def _moved(columns: Columns, rows: Codes, steps: Codes) -> Codes:
     """Ordered codes with steps added, reflected at 0 and 1."""
-    found = np.abs(np.where(columns.ordered, rows + steps, rows))
-    inside = 1.0 - np.abs(1.0 - found)
+    inside = 1.0 - np.abs(1.0 - np.abs(rows + steps))
     return columns.snapped(np.where(columns.ordered, inside, rows))
 
 

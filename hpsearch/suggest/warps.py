@@ -123,7 +123,7 @@ Warp: TypeAlias = Callable[[Codes], Warped]
 def winsorised(losses: Codes) -> Warped:
     """All losses above the upper quartile become that quartile."""
     losses = _tame(losses)
-    top = float(np.quantile(losses, TOP, method="higher"))
+    top = _top(np.sort(losses))
     return _standard(np.minimum(losses, top), top, 0.0, 1.0)
 
 
@@ -131,7 +131,7 @@ def half_gaussian(losses: Codes) -> Warped:
     """Losses above the median become the quantiles of half a normal distribution, by their rank."""
     losses = _tame(losses)
     count = len(losses)
-    middle = float(np.median(losses))
+    middle = _middle(np.sort(losses))
     low = losses <= middle
     scale = float(np.sqrt(np.mean((losses[low] - middle) ** 2)))
     if not scale > 0.0:  # all losses up to the median are equal
@@ -149,8 +149,9 @@ def half_gaussian(losses: Codes) -> Warped:
 def logarithm(losses: Codes) -> Warped:
     """The logarithm of the distance from the best; all above the upper quartile become that."""
     tame = _tame(losses)
-    low, top = float(tame.min()), float(np.quantile(tame, TOP, method="higher"))
-    scale = float(np.median(tame)) - low
+    ascending = np.sort(tame)
+    low, top = float(ascending[0]), _top(ascending)
+    scale = _middle(ascending) - low
     if not scale > SMALLEST * max(abs(low), 1 / LARGEST):  # the best half are equal
         return half_gaussian(losses)
     found = np.log((np.minimum(tame, top) - low) / scale + NEAREST)
@@ -176,8 +177,15 @@ def least_believed(losses: Codes) -> float:
     ascending = np.sort(losses)
     good = float(ascending[min(1 + len(losses) // ODD, len(losses) - 1)])
     middle = _middle(ascending)
-    typical = _middle(np.sort(np.abs(losses - middle)))
-    return good - DEEP * max(middle - good, typical)
+    bound = good - DEEP * (middle - good)
+    if ascending[0] >= bound:
+        return bound  # a wider one would change nothing
+    return min(bound, good - DEEP * _middle(np.sort(np.abs(losses - middle))))
+
+
+def _top(ascending: Codes) -> float:
+    """The loss above which all are alike, of sorted ones."""
+    return float(ascending[math.ceil(TOP * (len(ascending) - 1))])
 
 
 def _middle(ascending: Codes) -> float:
