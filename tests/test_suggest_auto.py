@@ -22,7 +22,8 @@ from hpsearch.suggest.auto import Auto
 from hpsearch.suggest.branches import Branches, believed, promising
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
-from hpsearch.suggest.gaussian import Features, Posterior, Scales, fitted
+from hpsearch.suggest.features import Features
+from hpsearch.suggest.gaussian import Posterior, Scales, fitted
 from hpsearch.suggest.improvement import log_improvement
 from hpsearch.suggest.paces import CURIOSITY, FAST, MANY, NARROW, THOROUGH, WIDE, margin
 from hpsearch.suggest.ranked import Ranking

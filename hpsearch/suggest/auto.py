@@ -13,7 +13,7 @@ import numpy as np
 from ..space import Parameters
 from ..trial import Observation, Suggestion, finite
 from .coded import Coded
-from .columns import Codes
+from .codes import Codes
 from .paces import THOROUGH, Pace
 from .searcher import Searcher
 from .told import Told, common

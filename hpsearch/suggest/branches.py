@@ -15,7 +15,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Codes, Columns, Mask
+from .codes import Codes, Mask
+from .columns import Columns
 from .told import Told
 from .warps import least_believed
 

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from scipy.linalg import lapack
 
-from .columns import Codes
+from .codes import Codes
 
 __all__ = ["Root"]
 

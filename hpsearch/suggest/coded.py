@@ -18,7 +18,7 @@ from ..declare import Choice, Integer, Maybe, Normal, Uniform, Word
 from ..errors import PointError
 from ..space import Guard, Parameter, Parameters
 from ..trial import Point, Value
-from .columns import (
+from .codes import (
     LEAST_SHARE,
     MOST_RUNGS,
     UNASKED,
@@ -26,11 +26,11 @@ from .columns import (
     Codes,
     Coding,
     Column,
-    Columns,
     codes_of,
     edges_of,
     numbers_of,
 )
+from .columns import Columns
 
 __all__ = ["Coded"]
 

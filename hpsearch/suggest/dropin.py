@@ -17,7 +17,7 @@ from hyperopt.base import (
 )
 
 from ..errors import SpaceError, nearest
-from .columns import Codes
+from .codes import Codes
 from .expression import Expression, fingerprint
 from .paces import FAST, THOROUGH, Pace
 from .searcher import Searcher

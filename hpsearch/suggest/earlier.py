@@ -12,7 +12,8 @@ from typing import final
 
 import numpy as np
 
-from .columns import Codes, Columns
+from .codes import Codes
+from .columns import Columns
 from .surrogate import LEAST_KNOWN, MOST_GOOD, Surrogates
 from .told import Told
 from .warps import half_gaussian

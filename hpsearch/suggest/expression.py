@@ -19,7 +19,8 @@ from hyperopt.pyll import Literal, dfs, rec_eval
 from hyperopt.pyll.base import GarbageCollected
 from hyperopt.pyll.stochastic import implicit_stochastic_symbols
 
-from .columns import Atom, Codes, Column, Columns
+from .codes import Atom, Codes, Column
+from .columns import Columns
 from .priors import Listed, Raw, Scale, scale_of
 
 __all__ = ["Expression", "fingerprint"]

@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 
 from .cholesky import Root
-from .columns import Codes, Mask
+from .codes import Codes, Mask
 
 __all__ = ["Failing"]
 

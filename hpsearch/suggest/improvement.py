@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import erfcx, ndtr
 
-from .columns import Codes
+from .codes import Codes
 
 __all__ = ["log_improvement"]
 

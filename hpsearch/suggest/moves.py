@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Codes, Column, Columns, Mask
+from .codes import Codes, Column, Mask
+from .columns import Columns
 
 __all__ = ["mutated", "nearby", "parzen", "prior"]
 

@@ -13,7 +13,7 @@ from hyperopt.pyll.base import MissingArgument
 from scipy.special import ndtr, ndtri
 
 from ..errors import SpaceError
-from .columns import LEAST_SHARE, MOST_RUNGS, UNASKED, Codes, Coding, codes_of, edges_of, numbers_of
+from .codes import LEAST_SHARE, MOST_RUNGS, UNASKED, Codes, Coding, codes_of, edges_of, numbers_of
 
 __all__ = ["Listed", "Raw", "Scale", "scale_of"]
 

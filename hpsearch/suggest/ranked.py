@@ -14,7 +14,8 @@ import numpy as np
 from ..trial import Why
 from . import moves
 from .branches import Branch
-from .columns import Codes, Columns
+from .codes import Codes
+from .columns import Columns
 from .earlier import Earlier
 from .paces import Breadth, Pace, margin
 from .surrogate import MOST_GOOD, Expected, Surrogate, Surrogates

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 from ..errors import SearchStopped
 from .branches import EVERY, Branch, Branches, believed, looks, promising
-from .columns import Codes, Columns
+from .codes import Codes
+from .columns import Columns
 from .earlier import Earlier
 from .legal import first_legal
 from .paces import THOROUGH, Pace

@@ -11,22 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from .columns import Codes, Columns, Mask
+from .codes import Codes, Mask
+from .columns import Columns
 from .failing import Failing
-from .gaussian import Features, Joined, Posterior, Scales, fitted
+from .features import Features
+from .gaussian import Joined, Posterior, Scales, fitted
 from .improvement import log_improvement
+from .sample import GIVEN, least_of, like_neighbours, sampled
 from .told import Trials
 from .warps import Warp, Warped
 
 __all__ = ["LEAST_KNOWN", "MOST_GOOD", "Expected", "Surrogate", "Surrogates"]
 
-BEST, LATEST, SPREAD = 100, 30, 70  # trials that the process is given, of more
 MOST_FITTED = 150  # trials that its scales are fitted to
 ALWAYS_FITTED = 24  # trials up to which they are fitted each time
 LEAST_KNOWN = 3  # losses that it needs
 UNSAFE = 1e6  # what a logarithm of improvement is lowered by, beyond all others
 LEAST_HOPE = 1e-3  # the least probability that a trial does not fail
-MOST_FAILED = 300  # failures, the latest, that are looked at for a place among the best trials
 WARY = 4.0  # the power of that: what is fitted to zeros and ones is too hopeful beyond a border
 TAKING_TURNS = 2  # warps
 LATE = 8  # surrogates that are kept for trials that end before earlier ones do
@@ -224,11 +225,13 @@ class Surrogates:
         values = np.full(start, np.nan)
         values[known] = warped.values
         ranked = np.where(known, losses, np.inf)
-        if start > BEST + LATEST + SPREAD:
-            ranked = self._as_beside(told.rows[:start], ranked, scales)
+        if start > GIVEN:
+            ranked = like_neighbours(
+                ranked, lambda which: self._features.scaled(told.rows[which], scales.lengths)
+            )
         numbers = np.flatnonzero(known)
-        least = numbers[_least(losses[numbers], MOST_GOOD)]
-        picked = np.union1d(_picked(ranked, BEST, LATEST, SPREAD), least)
+        best = numbers[least_of(losses[numbers], MOST_GOOD)]
+        picked = np.union1d(sampled(ranked), best)
         good, bad = picked[known[picked]], picked[~known[picked]]
         process = Posterior(self._features, scales, told.rows[good], values[good])
         failed = np.arange(len(picked)) >= len(good)
@@ -236,24 +239,7 @@ class Surrogates:
         if len(bad):
             process = process.extended(process.joined(told.rows[bad]), None)
             failing = Failing.of(process.covariance(), failed)
-        return Surrogate(process, warped, failed, failing, start, least)
-
-    def _as_beside(self, rows: Codes, losses: Codes, scales: Scales) -> Codes:
-        """Losses in which the latest failures have that of the nearest good or typical trial.
-
-        The best trials did not fail: given them and no failure among them, where trials fail would be
-        learnt from a sample that says they never do there, and all the more elsewhere.
-        """
-        failed = np.flatnonzero(np.isinf(losses))[-MOST_FAILED:]
-        if not len(failed):
-            return losses
-        known = np.flatnonzero(np.isfinite(losses))
-        others = known[_picked(losses[known], BEST, LATEST, SPREAD)]
-        near, far = (self._features.scaled(rows[each], scales) for each in (failed, others))
-        squares = (far**2).sum(axis=1) - 2.0 * near @ far.T
-        found = losses.copy()
-        found[failed] = losses[others[squares.argmin(axis=1)]]
-        return found
+        return Surrogate(process, warped, failed, failing, start, best)
 
     def _fitted_to(self, told: Trials, start: int) -> int:
         """How many of the first `start` the scales are of: those when it last had grown by a share."""
@@ -278,8 +264,7 @@ class Surrogates:
         """Of the first trials those that scales are fitted to: numbers, values, losses."""
         known = np.flatnonzero(np.isfinite(told.losses[:count]))
         losses = told.losses[known]
-        share = MOST_FITTED / (BEST + LATEST + SPREAD)
-        picked = _picked(losses, *(int(share * each) for each in (BEST, LATEST, SPREAD)))
+        picked = sampled(losses, MOST_FITTED)
         return known[picked], self._warps[which](losses).values[picked], losses[picked]
 
     def _ordered(self, told: Trials) -> list[int]:
@@ -305,25 +290,3 @@ class Surrogates:
         better = np.minimum(losses, np.median(losses))
         found = float(kendalltau(process.left_out, better).statistic)
         return (found if math.isfinite(found) else 0.0) + (FAVOUR if which < TAKING_TURNS else 0.0)
-
-
-def _least(losses: Codes, count: int) -> NDArray[np.intp]:
-    """The numbers of the least losses, ascending; of equal ones the earlier."""
-    if len(losses) > 4 * count:
-        bound = np.partition(losses, count - 1)[count - 1]
-        near = np.flatnonzero(losses <= bound)
-        return near[np.argsort(losses[near], kind="stable")][:count]
-    return np.argsort(losses, kind="stable")[:count]
-
-
-def _picked(losses: Codes, best: int, latest: int, spread: int) -> NDArray[np.intp]:
-    """The numbers of the best trials, the latest, and some evenly spread over the rest."""
-    count = len(losses)
-    if count <= best + latest + spread:
-        return np.arange(count)
-    chosen = np.zeros(count, dtype=bool)
-    chosen[_least(losses, best)] = True
-    chosen[-latest:] = True
-    rest = np.flatnonzero(~chosen)
-    chosen[rest[np.linspace(0, len(rest) - 1, spread).astype(np.intp)]] = True
-    return np.flatnonzero(chosen)

@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Codes, Columns
+from .codes import Codes
+from .columns import Columns
 
 __all__ = ["Part", "Told", "Trials", "common"]
 

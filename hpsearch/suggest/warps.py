@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias, final
 import numpy as np
 from scipy.special import ndtri
 
-from .columns import Codes
+from .codes import Codes
 
 __all__ = ["WARPS", "Warp", "Warped", "least_believed"]
 
