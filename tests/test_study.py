@@ -273,6 +273,7 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"offline": "no"}, r"offline is True or False, got 'no'"),
         ({"folder": 3}, r"folder is the path of a folder for studies, got 3"),
         ({"study": 3}, r"study is the name of a study, got 3"),
+        ({"resume": True}, r"of a name, and none is given\. Say which \(--study, study=\)"),
         ({"warm_start": ["a"]}, r"warm_start is the name of a study, got \['a'\]"),
         ({"progress": "bar"}, r"progress is True, False, or a watcher .* got 'bar'"),
         ({"algo": "TPE"}, "There is no algorithm 'TPE'. Did you mean 'tpe'"),

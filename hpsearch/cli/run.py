@@ -81,7 +81,9 @@ Examples:
 @click.option(
     "--study", metavar="NAME", help="The study's name. [default: the space's and the next number]"
 )
-@click.option("--resume", is_flag=True, default=None, help="Go on with the study if it exists.")
+@click.option(
+    "--resume", is_flag=True, default=None, help="Go on with the study of --study if it exists."
+)
 @click.option(
     "--experiment",
     metavar="NAME",

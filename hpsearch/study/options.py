@@ -73,7 +73,7 @@ class Options:
         enqueue: points to run first; missing labels are suggested.
         baselines: run the space's baselines first.
         study: the study's name; by default the space's with the next free number.
-        resume: go on with the study if it exists.
+        resume: go on with the study of this name if it exists.
         keep_models: of how many best trials the model is kept on disk and logged.
         experiment, tracking_uri: MLflow's; by default MLflow's own variables, then the space's
             name and ``mlruns/mlflow.db``.
@@ -137,6 +137,11 @@ class Options:
                 raise StudyError(f"{name} is the name of a study, got {shortened(study)}.")
             if study is not None:
                 check_name(study)
+        if self.resume and self.study is None and self.from_mlflow is None:
+            raise StudyError(
+                "resume goes on with a study of a name, and none is given. Say which (--study, "
+                "study=), or leave resume out to begin one."
+            )
         _check_count("keep_models", self.keep_models, 0)
         _check_count("seed", self.seed, 0)
         _check_count("workers", self.workers, 0)
