@@ -108,6 +108,9 @@ class Branches:
             for code in range(columns[j].count)
         ]
 
+    def __len__(self) -> int:
+        return len(self._all)
+
     def stalled(self, losses: Codes) -> bool:
         """Whether the latest of all losses (n,) are no worthwhile improvement on those before them."""
         if not self._all or len(losses) < LEAST_TOLD:

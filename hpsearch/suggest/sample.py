@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from .codes import Codes
 
-__all__ = ["GIVEN", "least_of", "like_neighbours", "sampled"]
+__all__ = ["GIVEN", "leaders", "least_of", "like_neighbours", "sampled"]
 
 BEST, LATEST, SPREAD = 100, 30, 70
 GIVEN = BEST + LATEST + SPREAD  # trials that the process is given, of more
+CELL = 0.05  # of the space, whose best trial leads: a share of the prior of each ordered column
 MOST_FAILED = 300  # failures, the latest, that are looked at for a place among the best trials
 
 
@@ -41,6 +42,21 @@ def least_of(losses: Codes, count: int) -> NDArray[np.intp]:
         near = np.flatnonzero(losses <= bound)
         return near[np.argsort(losses[near], kind="stable")][:count]
     return np.argsort(losses, kind="stable")[:count]
+
+
+def leaders(rows: Codes, losses: Codes) -> NDArray[np.intp]:
+    """The numbers, ascending, of the trials that are the best in their cell of the space.
+
+    Args:
+        rows: codes (n, columns).
+        losses: (n,), all finite.
+    """
+    cells = np.floor(np.where(np.isnan(rows), -1.0, rows) / CELL).astype(np.int32)
+    width, written = cells.shape[1] * cells.itemsize, cells.tobytes()
+    first: dict[bytes, int] = {}
+    for i in np.argsort(losses, kind="stable").tolist():
+        first.setdefault(written[i * width : (i + 1) * width], i)
+    return np.array(sorted(first.values()), dtype=np.intp)
 
 
 def like_neighbours(losses: Codes, placed: Callable[[NDArray[np.intp]], Codes]) -> Codes:

@@ -70,14 +70,14 @@ class Searcher:
         self._legal: tuple[list[Codes], bool] | None = None
         with _alone():
             self._earlier = None if earlier is None else Earlier(columns, earlier)
-        self._surrogates = self._unfitted()
         self._branches = Branches(columns)
+        self._surrogates = self._unfitted(crowding=len(self._branches) > 0)
         self._ranking = Ranking(
             columns, self._violation, pace=pace, repeats=repeats, earlier=self._earlier
         )
         self._of_branches: dict[Branch, Surrogates] = {}
 
-    def _unfitted(self) -> Surrogates:
+    def _unfitted(self, *, crowding: bool = False) -> Surrogates:
         pace = self._pace
         return Surrogates(
             self._columns,
@@ -85,6 +85,7 @@ class Searcher:
             growth=pace.growth,
             kept=pace.kept,
             kept_from=pace.kept_from,
+            crowding=crowding,
             guess=self._earlier,
         )
 

@@ -17,9 +17,9 @@ from .failing import Failing
 from .features import Features
 from .gaussian import Joined, Posterior, Scales, fitted
 from .improvement import log_improvement
-from .sample import GIVEN, least_of, like_neighbours, sampled
+from .sample import GIVEN, leaders, least_of, like_neighbours, sampled
 from .told import Trials
-from .warps import Warp, Warped
+from .warps import Warp, Warped, led
 
 __all__ = ["LEAST_KNOWN", "MOST_GOOD", "Expected", "Surrogate", "Surrogates"]
 
@@ -166,6 +166,7 @@ class Surrogates:
         warps: of the losses; the two that predict best take turns.
         growth: of the history, after which the scales are fitted anew.
         kept, kept_from: trials for which one is kept and only extended, from a number of them on.
+        crowding: whether trials that stand close together count once in the warps.
         guess: what is believed of rows before; see `Features`.
     """
 
@@ -177,11 +178,13 @@ class Surrogates:
         growth: float,
         kept: int = 1,
         kept_from: int = 0,
+        crowding: bool = False,
         guess: Callable[[Codes], Codes] | None = None,
     ) -> None:
         self._features = Features(columns, guess)
         self._warps, self._growth = warps, growth
         self._kept, self._kept_from = kept, kept_from
+        self._crowding = crowding
         self._scales: dict[tuple[int, int], Scales] = {}
         # By warp the latest ones, and how many trials they began with.
         self._models: dict[int, tuple[list[Surrogate], int]] = {}
@@ -221,7 +224,7 @@ class Surrogates:
         losses = told.losses[:start]
         known = np.isfinite(losses)
         scales = self._fitted(told, self._fitted_to(told, start), which)
-        warped = self._warps[which](losses[known])
+        warped = self._warped(told.rows[:start][known], losses[known], which)
         values = np.full(start, np.nan)
         values[known] = warped.values
         ranked = np.where(known, losses, np.inf)
@@ -265,7 +268,13 @@ class Surrogates:
         known = np.flatnonzero(np.isfinite(told.losses[:count]))
         losses = told.losses[known]
         picked = sampled(losses, MOST_FITTED)
-        return known[picked], self._warps[which](losses).values[picked], losses[picked]
+        warped = self._warped(told.rows[known], losses, which)
+        return known[picked], warped.values[picked], losses[picked]
+
+    def _warped(self, rows: Codes, losses: Codes, which: int) -> Warped:
+        """Losses by a warp, in which trials that crowd count once if they are to."""
+        warp = self._warps[which]
+        return led(warp, losses, leaders(rows, losses)) if self._crowding else warp(losses)
 
     def _ordered(self, told: Trials) -> list[int]:
         """The warps, first those whose process predicts left out losses best.

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from .codes import Codes
 
-__all__ = ["WARPS", "Warp", "Warped", "least_believed"]
+__all__ = ["WARPS", "Warp", "Warped", "least_believed", "led"]
 
 FARTHEST = 6.0  # standard deviations below the median that a good loss can be
 LOWEST = 100.0  # standard deviations below the mean that a later loss can be
 LARGEST = 1e100  # losses beyond are as good as infinite: their squares would be
 SMALLEST = 1e-12  # a relative spread below which losses are equal
 TOP = 0.75  # the quantile of losses above which all are alike
+LEAST_LEADERS = 6  # trials that stand for all others at least
 ODD = 25  # one loss in so many, and one more, may be far too good
 DEEP = 2.0  # how far: in distances of the best other one from the median
 NEAREST = 0.01  # the least distance from the best loss in a logarithm, that of the median being 1
@@ -46,6 +48,9 @@ class Warped(Protocol):
 
     def later(self, losses: Codes) -> Codes:
         """Values of losses that came after."""
+
+    def with_values(self, values: Codes) -> Warped:
+        """The same warp, with these values."""
 
 
 @final
@@ -85,6 +90,9 @@ class Linear:
             return np.minimum(found, self.knee)
         return np.where(found > self.knee, np.interp(losses, *self.above), found)
 
+    def with_values(self, values: Codes) -> Linear:
+        return replace(self, values=values)
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,9 @@ class Logarithmic:
         far = np.maximum((losses - self.low) / self.scale, 0.0) + NEAREST
         found: Codes = np.minimum((np.log(far) - self.zero) / self.spread, self.values.max())
         return found
+
+    def with_values(self, values: Codes) -> Logarithmic:
+        return replace(self, values=values)
 
 
 Warp: TypeAlias = Callable[[Codes], Warped]
@@ -157,6 +168,20 @@ def logarithm(losses: Codes) -> Warped:
     found = np.log((np.minimum(tame, top) - low) / scale + NEAREST)
     zero, spread = float(found.mean()), float(found.std())
     return Logarithmic((found - zero) / spread, low, scale, zero, spread)
+
+
+def led(warp: Warp, losses: Codes, leaders: NDArray[np.intp]) -> Warped:
+    """Losses (n,) warped as the leaders' are: quantiles and spread are of these (k,) alone.
+
+    A branch that is refined has ever more trials, each a little beside the others. Were all of them
+    counted, soon nothing but their differences would be told apart.
+    """
+    if len(leaders) < min(LEAST_LEADERS, len(losses)):
+        return warp(losses)
+    found = warp(losses[leaders])
+    values = np.maximum(found.later(losses), found.values.min())  # none is better than who leads
+    values[leaders] = found.values
+    return found.with_values(values)
 
 
 def _tame(losses: Codes) -> Codes:
