@@ -1,4 +1,4 @@
-"""Which trials of a long history the process is given: the best, the latest, and some of the rest."""
+"""Which trials stand for others: of a long history those that the process is given, of a crowd the best."""
 
 from __future__ import annotations
 
