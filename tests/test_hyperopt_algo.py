@@ -511,6 +511,9 @@ def test_the_pace_is_chosen_by_name():
     assert ask(trials, algo=hpsearch.hyperopt_algo("fast")) == fast
     with pytest.raises(SpaceError, match=r"no pace 'fsat'\. Did you mean 'fast'"):
         hpsearch.hyperopt_algo("fsat")
+    for wrong in (None, 3, ["fast"]):
+        with pytest.raises(SpaceError, match=r"no pace .* Known: fast, thorough"):
+            hpsearch.hyperopt_algo(wrong)
 
 
 # --- documents --------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from hpsearch.suggest.ranked import Ranking
 from hpsearch.suggest.sample import leaders
 from hpsearch.suggest.surrogate import Expected, Surrogate, Surrogates
 from hpsearch.suggest.told import Part, Told
-from hpsearch.suggest.warps import WARPS, least_believed, led
+from hpsearch.suggest.warps import WARPS, least_believed, warped
 from hpsearch.trial import Observation, Point
 
 PACES = ("auto", "fast")
@@ -198,7 +198,7 @@ def test_a_suggestion_says_which_choice_it_looked_at(name):
         if found.why.branch is not None:
             looked += 1
             fair = believed(np.array([trial.loss for trial in history]))
-            best = history[int(np.nanargmin(fair))].point["net"]
+            best = history[int(fair.argmin())].point["net"]
             assert found.why.branch == "net" and number % 2 and number >= 100
             assert found.point["net"] != best
         history.append(Observation(number, found.point, hidden(found.point)))
@@ -1017,24 +1017,41 @@ def test_a_loss_far_below_all_others_is_believed_in_part(losses, least):
 def test_a_later_loss_has_the_value_that_it_would_have_had(warp, spread):
     """But for the logarithm, which puts no later loss below the best."""
     losses = np.exp(spread * np.random.default_rng(0).normal(size=200))
-    warped = warp(losses)
+    found = warped(warp, losses)
     for share in (0.02, 0.2, 0.45, 0.6, 0.7, 0.8, 0.95):
         later = np.quantile(losses, share)
-        (found,) = warped.later(np.array([later]))
-        assert found == pytest.approx(warp(np.append(losses, later)).values[-1], abs=0.15)
+        (value,) = found.later(np.array([later]))
+        expected = warped(warp, np.append(losses, later)).values[-1]
+        assert value == pytest.approx(expected, abs=0.15)
     with np.errstate(over="ignore"):
-        worst, false = warped.later(np.array([1e308, -1e308]))
-    assert worst == pytest.approx(warped.values.max())
-    assert warped.values.min() >= false >= -100
+        worst, false = found.later(np.array([1e308, -1e308]))
+    assert worst == pytest.approx(found.values.max())
+    assert found.values.min() >= false >= -100
 
 
 @pytest.mark.parametrize("warp", WARPS[:2])
 def test_a_discovery_between_two_begins_is_not_cut_off(warp):
     """Far below all others, it would not be told from what is a little better than they are."""
     losses = np.random.default_rng(0).uniform(0.12, 0.13, size=64)
-    warped = warp(losses)
+    found = warped(warp, losses)
     for later in (0.1, 0.08, 0.06):
-        assert warped.loss(float(warped.later(np.array([later]))[0])) == pytest.approx(later)
+        assert found.loss(float(found.later(np.array([later]))[0])) == pytest.approx(later)
+
+
+@pytest.mark.parametrize("warp", WARPS)
+@pytest.mark.parametrize(("loss", "count"), [(0.7, 96), (0.11, 96), (0.3, 29), (0.123, 17)])
+def test_a_loss_equal_to_all_others_is_no_better(warp, loss, count):
+    """The mean of equal numbers may be a digit above them."""
+    found = warped(warp, np.full(count, loss))
+    assert found.later(np.array([loss, loss - 1e-6, loss + 1])).tolist() == [0.0, -1.0, 0.0]
+
+
+@pytest.mark.parametrize("warp", WARPS)
+def test_equal_losses_have_equal_values(warp):
+    losses = np.random.default_rng(0).integers(0, 6, size=50) / 6
+    found = warped(warp, losses)
+    assert len({*zip(losses.tolist(), found.values.tolist(), strict=True)}) == 6
+    assert found.later(losses) == pytest.approx(found.values)
 
 
 def test_the_best_of_each_cell_of_the_space_leads():
@@ -1051,25 +1068,63 @@ def test_losses_in_a_crowd_change_no_quantiles(warp):
     losses = np.random.default_rng(0).uniform(0.2, 1.0, size=40)
     best = losses.argmin()
     crowd = losses[best] + np.linspace(1e-6, 1e-3, 100)
-    alone, crowded = warp(losses), led(warp, np.append(losses, crowd), np.arange(40))
+    alone = warped(warp, losses)
+    crowded = warped(warp, np.append(losses, crowd), np.arange(40))
     assert crowded.values[:40].tolist() == alone.values.tolist()
     assert (np.diff(crowded.values[40:]) > 0).all()
     assert crowded.values[40] > alone.values[best]
     assert crowded.slope(0.0) == alone.slope(0.0)
-    assert warp(np.append(losses, crowd)).values[:40].tolist() != alone.values.tolist()
+    assert warped(warp, np.append(losses, crowd)).values[:40].tolist() != alone.values.tolist()
 
 
 @pytest.mark.parametrize("warp", WARPS)
-@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40), st.integers(1, 40))
+def test_a_discovery_is_believed_when_others_in_its_cell_come_near(warp):
+    losses = np.append(np.random.default_rng(0).uniform(0.9, 1.1, 60), np.geomspace(0.3, 1e-3, 30))
+    found = warped(warp, losses, np.append(np.arange(60), 89))
+    assert (np.diff(found.values[60:]) < 0).all()
+    assert found.loss(float(found.values[89])) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("warp", WARPS)
+def test_all_losses_count_where_few_lead_or_these_are_equal(warp):
+    losses = np.append(np.full(10, 0.1), np.random.default_rng(0).uniform(0.2, 0.9, 40))
+    for leading in (np.arange(5), np.arange(10), np.arange(0)):
+        assert warped(warp, losses, leading).values.tolist() == warped(warp, losses).values.tolist()
+
+
+@pytest.mark.parametrize("warp", WARPS)
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40), st.randoms())
 @settings(deadline=None)
-def test_no_trial_of_a_crowd_is_better_than_all_that_lead(warp, losses, count):
-    given_ = np.array(losses)
-    ranked = np.argsort(given_, kind="stable")
-    chosen = np.sort(ranked[:count])  # the best leads
+def test_better_losses_never_have_greater_values_in_a_crowd(warp, losses, random):
+    ranked = np.argsort(losses, kind="stable")
+    leading = {int(ranked[0])} | {i for i in range(len(losses)) if random.random() < 0.5}
     with np.errstate(all="ignore"):
-        values = led(warp, given_, chosen).values
-    assert np.isfinite(values).all() and len(values) == len(given_)
-    assert values.min() == values[ranked[0]]
+        values = warped(warp, np.array(losses), np.array(sorted(leading))).values
+    assert np.isfinite(values).all() and len(values) == len(losses)
+    assert (np.diff(values[ranked]) >= -1e-9).all()
+
+
+def test_trials_count_once_in_a_search_of_several_branches_only(monkeypatch):
+    asked = []
+
+    def spy(rows, losses):
+        asked.append(rows)
+        return leaders(rows, losses)
+
+    monkeypatch.setattr("hpsearch.suggest.surrogate.leaders", spy)
+    run(table({"x": uniform(0, 1), "kind": choice(["a", "b"])}), lambda p: p["x"], 20, name="fast")
+    assert not asked
+    run(nets(), hidden, 140, name="fast")
+    column = Coded(nets()).columns.labels.index("net")
+    assert len(asked) > 4 and all(len({*rows[:, column]}) > 1 for rows in asked)
+
+
+@pytest.mark.parametrize(("name", "begin"), [("fast", 64), ("thorough", 208)])
+def test_crowds_are_the_same_to_an_algorithm_that_is_asked_for_the_first_time(name, begin):
+    history = run(models(), of_models, begin + 3, name=name)
+    for number in range(begin - 2, begin + 3):
+        asked = make(name, models())(history[:number], [], number, 0)
+        assert asked.point == history[number].point
 
 
 def test_points_of_the_start_are_tried_once_where_an_earlier_study_had_few_trials():
@@ -1088,16 +1143,16 @@ def test_points_of_the_start_are_tried_once_where_an_earlier_study_had_few_trial
 @settings(deadline=None)
 def test_a_warp_keeps_the_order_and_leads_back_to_good_losses(warp, losses):
     given_ = np.array(losses)
-    warped = warp(given_)
+    found = warped(warp, given_)
     order = np.argsort(given_, kind="stable")
-    assert (np.diff(warped.values[order]) >= -1e-9).all()
-    if warped.slope(0.0):
-        assert warped.values.mean() == pytest.approx(0, abs=1e-9)
-        assert warped.values.std() == pytest.approx(1)
+    assert (np.diff(found.values[order]) >= -1e-9).all()
+    if found.slope(0.0):
+        assert found.values.mean() == pytest.approx(0, abs=1e-9)
+        assert found.values.std() == pytest.approx(1)
         good = (given_ <= np.median(given_)) & (given_ >= least_believed(given_))
-        back = [warped.loss(value) for value in warped.values[good] if value > -5]
-        assert warped.later(given_)[good] == pytest.approx(warped.values[good], abs=1e-6)
-        kept = given_[good][warped.values[good] > -5]
+        back = [found.loss(value) for value in found.values[good] if value > -5]
+        assert found.later(given_)[good] == pytest.approx(found.values[good], abs=1e-6)
+        kept = given_[good][found.values[good] > -5]
         assert back == pytest.approx(kept.tolist(), rel=1e-6, abs=1e-6 * np.ptp(given_))
 
 
@@ -1240,7 +1295,9 @@ def test_the_warp_that_predicts_best_comes_first(power, first):
         told.add(number, row, float(((row - 0.4) ** 2).sum() ** power))
     surrogates = Surrogates(coded.columns, warps=WARPS, growth=1.1, kept=1)
     one, other = (surrogates.of(told, turn).warped.values for turn in (0, 1))
-    (number,) = (i for i, warp in enumerate(WARPS) if (warp(told.losses).values == one).all())
+    (number,) = (
+        i for i, warp in enumerate(WARPS) if (warped(warp, told.losses).values == one).all()
+    )
     assert number in first and not np.array_equal(one, other)
 
 

@@ -65,7 +65,7 @@ def _read(name: str, problem: Problem, options: Options, note: Callable[[str], N
     text = f"Starting from {counted(finished, 'finished trial')} of {name}"
     if others:
         labels = {label: None for trial in others for label in fixed.differing(trial.point)}
-        text += f", not the {len(others):,} with another {' or '.join(labels)}"
+        text += f", not the {len(others):,} with another {' or '.join([*labels][:NAMED])}"
     text += f": {counted(len(known), 'label')} in common"
     text += f"; new: {', '.join(new[:NAMED])}" if new else ""
     text += f"; not here: {', '.join(gone[:NAMED])}" if gone else ""

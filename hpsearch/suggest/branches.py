@@ -37,9 +37,9 @@ def looks(number: int) -> bool:
 
 
 def believed(losses: Codes) -> Codes:
-    """Losses (n,), NaN for failures and for what is far below all others."""
-    least = least_believed(losses[np.isfinite(losses)])
-    return np.where(losses < least, np.nan, losses)
+    """Losses (n,), infinite for failures and for what is far below all others."""
+    known = np.isfinite(losses)
+    return np.where(known & (losses >= least_believed(losses[known])), losses, np.inf)
 
 
 def promising(told: Told, inside: NDArray[np.intp], best: float) -> bool:
@@ -119,7 +119,7 @@ class Branches:
         if len(known) <= STALLED:
             return False
         latest = len(known) - STALLED
-        fair = np.where(known < least_believed(known), np.inf, known)
+        fair = believed(known)
         best, before = fair.min(), fair[:latest].min()
         typical = _lower_quartile(known[:FIRST])
         return bool(before - best <= WORTHWHILE * (typical - best))

@@ -56,13 +56,13 @@ def hyperopt_algo(pace: str = "thorough", *asked: Any, repeats: bool = False) ->
         SpaceError: for another pace.
         TypeError: where the function itself is given to fmin, which then asks it for documents.
     """
-    if asked or not isinstance(pace, str):
+    if asked:
         raise TypeError(
             "hyperopt_algo makes an algorithm, it is none itself. Call it: "
             "algo=hpsearch.hyperopt_algo()."
         )
-    if pace not in PACES:
-        raise SpaceError(f"hyperopt_algo has no pace {pace!r}. {nearest(pace, PACES)}")
+    if not isinstance(pace, str) or pace not in PACES:
+        raise SpaceError(f"hyperopt_algo has no pace {pace!r}. {nearest(str(pace), PACES)}")
     return _Suggest(PACES[pace], repeats)
 
 

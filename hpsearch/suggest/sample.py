@@ -51,12 +51,12 @@ def leaders(rows: Codes, losses: Codes) -> NDArray[np.intp]:
         rows: codes (n, columns).
         losses: (n,), all finite.
     """
-    cells = np.floor(np.where(np.isnan(rows), -1.0, rows) / CELL).astype(np.int32)
-    width, written = cells.shape[1] * cells.itemsize, cells.tobytes()
-    first: dict[bytes, int] = {}
-    for i in np.argsort(losses, kind="stable").tolist():
-        first.setdefault(written[i * width : (i + 1) * width], i)
-    return np.array(sorted(first.values()), dtype=np.intp)
+    cells = np.floor(np.where(np.isnan(rows), -1.0, rows) / CELL).astype(np.int64)
+    # Cells by a hash, which wraps around: two of 20,000 share one by chance once in 10^11 times.
+    weights = np.random.default_rng(0).integers(-(2**63), 2**63, size=cells.shape[1])
+    ranked = np.argsort(losses, kind="stable")
+    _, first = np.unique((cells @ weights)[ranked], return_index=True)
+    return np.sort(ranked[first])
 
 
 def like_neighbours(losses: Codes, placed: Callable[[NDArray[np.intp]], Codes]) -> Codes:

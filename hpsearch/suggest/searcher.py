@@ -71,13 +71,13 @@ class Searcher:
         with _alone():
             self._earlier = None if earlier is None else Earlier(columns, earlier)
         self._branches = Branches(columns)
-        self._surrogates = self._unfitted(crowding=len(self._branches) > 0)
+        self._surrogates = self._unfitted(crowds_once=len(self._branches) > 0)
         self._ranking = Ranking(
             columns, self._violation, pace=pace, repeats=repeats, earlier=self._earlier
         )
         self._of_branches: dict[Branch, Surrogates] = {}
 
-    def _unfitted(self, *, crowding: bool = False) -> Surrogates:
+    def _unfitted(self, *, crowds_once: bool = False) -> Surrogates:
         pace = self._pace
         return Surrogates(
             self._columns,
@@ -85,7 +85,7 @@ class Searcher:
             growth=pace.growth,
             kept=pace.kept,
             kept_from=pace.kept_from,
-            crowding=crowding,
+            crowds_once=crowds_once,
             guess=self._earlier,
         )
 
@@ -194,7 +194,7 @@ class Searcher:
     def _looked(self, running: Codes, asked: Asked) -> Iterator[Found]:
         """Rows of the branches whose turn it is, as far as they promise something."""
         told = asked.told
-        best = int(np.nanargmin(believed(told.losses)))
+        best = int(believed(told.losses).argmin())
         others = self._branches.others(told.rows[best])
         if not others:
             return

@@ -19,7 +19,7 @@ from .gaussian import Joined, Posterior, Scales, fitted
 from .improvement import log_improvement
 from .sample import GIVEN, leaders, least_of, like_neighbours, sampled
 from .told import Trials
-from .warps import Warp, Warped, led
+from .warps import Warp, Warped, warped
 
 __all__ = ["LEAST_KNOWN", "MOST_GOOD", "Expected", "Surrogate", "Surrogates"]
 
@@ -166,7 +166,7 @@ class Surrogates:
         warps: of the losses; the two that predict best take turns.
         growth: of the history, after which the scales are fitted anew.
         kept, kept_from: trials for which one is kept and only extended, from a number of them on.
-        crowding: whether trials that stand close together count once in the warps.
+        crowds_once: whether trials that stand close together count once in the warps.
         guess: what is believed of rows before; see `Features`.
     """
 
@@ -178,13 +178,14 @@ class Surrogates:
         growth: float,
         kept: int = 1,
         kept_from: int = 0,
-        crowding: bool = False,
+        crowds_once: bool = False,
         guess: Callable[[Codes], Codes] | None = None,
     ) -> None:
         self._features = Features(columns, guess)
         self._warps, self._growth = warps, growth
         self._kept, self._kept_from = kept, kept_from
-        self._crowding = crowding
+        self._crowds_once = crowds_once
+        self._leaders: tuple[int, NDArray[np.intp]] | None = None  # of the first so many trials
         self._scales: dict[tuple[int, int], Scales] = {}
         # By warp the latest ones, and how many trials they began with.
         self._models: dict[int, tuple[list[Surrogate], int]] = {}
@@ -218,19 +219,20 @@ class Surrogates:
             for key, (models, began) in self._models.items()
         }
         self._orders = {key: order for key, order in self._orders.items() if key <= count}
+        self._leaders = None
 
     def _begun(self, told: Trials, start: int, which: int) -> Surrogate:
         """One of the first trials."""
         losses = told.losses[:start]
         known = np.isfinite(losses)
         scales = self._fitted(told, self._fitted_to(told, start), which)
-        warped = self._warped(told.rows[:start][known], losses[known], which)
+        found = self._warped(told, start, which)
         values = np.full(start, np.nan)
-        values[known] = warped.values
+        values[known] = found.values
         ranked = np.where(known, losses, np.inf)
         if start > GIVEN:
             ranked = like_neighbours(
-                ranked, lambda which: self._features.scaled(told.rows[which], scales.lengths)
+                ranked, lambda numbers: self._features.scaled(told.rows[numbers], scales.lengths)
             )
         numbers = np.flatnonzero(known)
         best = numbers[least_of(losses[numbers], MOST_GOOD)]
@@ -242,7 +244,7 @@ class Surrogates:
         if len(bad):
             process = process.extended(process.joined(told.rows[bad]), None)
             failing = Failing.of(process.covariance(), failed)
-        return Surrogate(process, warped, failed, failing, start, best)
+        return Surrogate(process, found, failed, failing, start, best)
 
     def _fitted_to(self, told: Trials, start: int) -> int:
         """How many of the first `start` the scales are of: those when it last had grown by a share."""
@@ -268,13 +270,17 @@ class Surrogates:
         known = np.flatnonzero(np.isfinite(told.losses[:count]))
         losses = told.losses[known]
         picked = sampled(losses, MOST_FITTED)
-        warped = self._warped(told.rows[known], losses, which)
-        return known[picked], warped.values[picked], losses[picked]
+        return known[picked], self._warped(told, count, which).values[picked], losses[picked]
 
-    def _warped(self, rows: Codes, losses: Codes, which: int) -> Warped:
-        """Losses by a warp, in which trials that crowd count once if they are to."""
-        warp = self._warps[which]
-        return led(warp, losses, leaders(rows, losses)) if self._crowding else warp(losses)
+    def _warped(self, told: Trials, count: int, which: int) -> Warped:
+        """The losses of the first trials, without failures, by a warp."""
+        known = np.isfinite(told.losses[:count])
+        losses, leading = told.losses[:count][known], None
+        if self._crowds_once:
+            if self._leaders is None or self._leaders[0] != count:
+                self._leaders = count, leaders(told.rows[:count][known], losses)
+            leading = self._leaders[1]
+        return warped(self._warps[which], losses, leading)
 
     def _ordered(self, told: Trials) -> list[int]:
         """The warps, first those whose process predicts left out losses best.

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 from .codes import Codes
 
-__all__ = ["WARPS", "Warp", "Warped", "least_believed", "led"]
+__all__ = ["WARPS", "Warp", "Warped", "least_believed", "warped"]
 
 FARTHEST = 6.0  # standard deviations below the median that a good loss can be
 LOWEST = 100.0  # standard deviations below the mean that a later loss can be
@@ -31,7 +31,7 @@ NEAREST = 0.01  # the least distance from the best loss in a logarithm, that of 
 
 
 class Warped(Protocol):
-    """Warped losses, of mean 0 and variance 1.
+    """Warped losses; those that lead have mean 0 and variance 1.
 
     Attributes:
         values: of the losses, in their order (n,).
@@ -85,10 +85,10 @@ class Linear:
         """
         if not self.per_value:
             return np.where(losses < self.zero, -1.0, 0.0)
-        found = np.maximum((losses - self.zero) / self.per_value, -LOWEST)
+        found = np.clip((losses - self.zero) / self.per_value, -LOWEST, self.knee)
         if self.above is None:
-            return np.minimum(found, self.knee)
-        return np.where(found > self.knee, np.interp(losses, *self.above), found)
+            return found
+        return np.where(losses > self.above[0][0], np.interp(losses, *self.above), found)
 
     def with_values(self, values: Codes) -> Linear:
         return replace(self, values=values)
@@ -97,7 +97,7 @@ class Linear:
 @final
 @dataclass(frozen=True, slots=True)
 class Logarithmic:
-    """The logarithm of the distance from the best loss, that of the median being 1.
+    """The logarithm of the distance from the best loss, that of the median of who leads being 1.
 
     Attributes:
         low: the best loss.
@@ -129,59 +129,63 @@ class Logarithmic:
 
 
 Warp: TypeAlias = Callable[[Codes], Warped]
+"""Makes warped losses of tame ones; see `warped`."""
+
+
+def warped(warp: Warp, losses: Codes, leaders: NDArray[np.intp] | None = None) -> Warped:
+    """Losses (n,) by a warp.
+
+    Args:
+        leaders: the numbers of the trials (k,) that count in quantiles and in the spread, the best
+            among them; None for all. A branch that is refined has ever more trials, each a little
+            beside the others: were all of them counted, soon nothing but their differences would be
+            told apart. All are, where fewer than six lead, or all who lead are equal.
+    """
+    losses = _tame(losses)
+    if leaders is None or len(leaders) < min(LEAST_LEADERS, len(losses)):
+        return warp(losses)
+    found = warp(losses[leaders])
+    if not found.slope(0.0):
+        return warp(losses)
+    values = np.maximum(found.later(losses), found.values.min())  # none is better than who leads
+    values[leaders] = found.values
+    return found.with_values(values)
 
 
 def winsorised(losses: Codes) -> Warped:
     """All losses above the upper quartile become that quartile."""
-    losses = _tame(losses)
     top = _top(np.sort(losses))
     return _standard(np.minimum(losses, top), top, 0.0, 1.0)
 
 
 def half_gaussian(losses: Codes) -> Warped:
     """Losses above the median become the quantiles of half a normal distribution, by their rank."""
-    losses = _tame(losses)
-    count = len(losses)
-    middle = _middle(np.sort(losses))
+    ascending, count = np.sort(losses), len(losses)
+    middle = _middle(ascending)
     low = losses <= middle
     scale = float(np.sqrt(np.mean((losses[low] - middle) ** 2)))
     if not scale > 0.0:  # all losses up to the median are equal
         scale = float(losses.std()) or 1.0
     found = np.empty(count)
     found[low] = np.maximum((losses[low] - middle) / scale, -FARTHEST)
-    high = np.flatnonzero(~low)
-    ranks = np.arange(count - len(high), count)
-    high = high[np.argsort(losses[high], kind="stable")]
-    found[high] = np.maximum(ndtri((ranks + 0.5) / count), 0.0)
-    above = np.append(middle, losses[high]), np.append(0.0, found[high])
+    high = ascending[low.sum() :]
+    ranks = (np.searchsorted(ascending, high, side=side) for side in ("left", "right"))
+    quantiles = np.maximum(ndtri(sum(ranks) / (2 * count)), 0.0)  # of equal losses the middle rank
+    above = np.append(middle, high), np.append(0.0, quantiles)
+    found[~low] = np.interp(losses[~low], *above)
     return _standard(found, 0.0, middle, scale, above)
 
 
 def logarithm(losses: Codes) -> Warped:
     """The logarithm of the distance from the best; all above the upper quartile become that."""
-    tame = _tame(losses)
-    ascending = np.sort(tame)
+    ascending = np.sort(losses)
     low, top = float(ascending[0]), _top(ascending)
     scale = _middle(ascending) - low
     if not scale > SMALLEST * max(abs(low), 1 / LARGEST):  # the best half are equal
         return half_gaussian(losses)
-    found = np.log((np.minimum(tame, top) - low) / scale + NEAREST)
+    found = np.log((np.minimum(losses, top) - low) / scale + NEAREST)
     zero, spread = float(found.mean()), float(found.std())
     return Logarithmic((found - zero) / spread, low, scale, zero, spread)
-
-
-def led(warp: Warp, losses: Codes, leaders: NDArray[np.intp]) -> Warped:
-    """Losses (n,) warped as the leaders' are: quantiles and spread are of these (k,) alone.
-
-    A branch that is refined has ever more trials, each a little beside the others. Were all of them
-    counted, soon nothing but their differences would be told apart.
-    """
-    if len(leaders) < min(LEAST_LEADERS, len(losses)):
-        return warp(losses)
-    found = warp(losses[leaders])
-    values = np.maximum(found.later(losses), found.values.min())  # none is better than who leads
-    values[leaders] = found.values
-    return found.with_values(values)
 
 
 def _tame(losses: Codes) -> Codes:
@@ -232,7 +236,8 @@ def _standard(
     """
     mean, spread = float(values.mean()), float(values.std())
     if not spread > max(SMALLEST * abs(mean), 1 / LARGEST):
-        return Linear(np.zeros_like(values), 0.0, zero + slope * mean, 0.0)
+        least = float(values.min())  # not the mean: of equal numbers that may be a digit above them
+        return Linear(np.zeros_like(values), 0.0, zero + slope * least, 0.0)
     found, knee_at = (values - mean) / spread, (knee - mean) / spread
     if above is not None:
         above = above[0], (above[1] - mean) / spread
