@@ -1,9 +1,9 @@
 """Branches of a choice, one of which is looked at alone where the search of all has stalled.
 
-Once a good branch has most of the trials, losses are told apart within it only: all others look as bad
-as their first trials were, which nothing has improved since. What a branch is worth shows when it is
-searched for itself (Li, Jiang, Gao, Shao, Zhang and Cui, *Efficient Automatic CASH via Rising Bandits*,
-2020, who give each algorithm an optimiser of its own).
+Where a good branch has most of the trials, and they do not crowd (sample.py), losses are told apart
+within it only: all others look as bad as their first trials were, which nothing has improved since.
+What a branch is worth shows when it is searched for itself (Li, Jiang, Gao, Shao, Zhang and Cui,
+*Efficient Automatic CASH via Rising Bandits*, 2020, who give each algorithm an optimiser of its own).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ __all__ = ["GIVEN", "leaders", "least_of", "like_neighbours", "sampled"]
 
 BEST, LATEST, SPREAD = 100, 30, 70
 GIVEN = BEST + LATEST + SPREAD  # trials that the process is given, of more
-CELL = 0.05  # of the space, whose best trial leads: a share of the prior of each ordered column
+CELLS = 20  # that each ordered column is cut into, with equal shares of the prior
 MOST_FAILED = 300  # failures, the latest, that are looked at for a place among the best trials
 
 
@@ -51,7 +51,7 @@ def leaders(rows: Codes, losses: Codes) -> NDArray[np.intp]:
         rows: codes (n, columns).
         losses: (n,), all finite.
     """
-    cells = np.floor(np.where(np.isnan(rows), -1.0, rows) / CELL).astype(np.int64)
+    cells = (np.where(np.isnan(rows), -1.0, rows) * CELLS).astype(np.int64)
     # Cells by a hash, which wraps around: two of 20,000 share one by chance once in 10^11 times.
     weights = np.random.default_rng(0).integers(-(2**63), 2**63, size=cells.shape[1])
     ranked = np.argsort(losses, kind="stable")
