@@ -1055,11 +1055,17 @@ def test_equal_losses_have_equal_values(warp):
 
 
 def test_the_best_of_each_cell_of_the_space_leads():
-    rows = np.array([[0.01, 0.0], [0.03, 0.0], [0.03, 1.0], [0.03, math.nan], [0.07, 0.0]])
-    losses = np.array([2.0, 1.0, 3.0, 3.0, 0.0])
-    assert leaders(rows, losses).tolist() == [1, 2, 3, 4]
-    assert leaders(rows, -losses).tolist() == [0, 2, 3, 4]
-    assert leaders(rows[:2], np.ones(2)).tolist() == [0]
+    columns = Coded(
+        table({"x": uniform(0, 1), "y": maybe(uniform(0, 1, name="y"), name="there")})
+    ).columns
+    x, y, there = (columns.labels.index(each) for each in ("x", "y", "there"))
+    rows = np.full((6, 3), math.nan)
+    rows[:, x] = [0.01, 0.03, 0.03, 0.03, 0.07, 0.049]
+    rows[:, there] = [1, 1, 1, 0, 1, 1]
+    rows[[0, 1, 2, 4, 5], y] = [0.2, 0.24, 1.0, 0.2, 0.2]
+    losses, cells = np.array([2.0, 1.0, 3.0, 3.0, 0.0, 1.0]), columns.cells(rows)
+    assert leaders(cells, losses).tolist() == [1, 2, 3, 4]  # of two as good the earlier
+    assert leaders(cells, -losses).tolist() == [0, 2, 3, 4]
 
 
 @pytest.mark.parametrize("warp", WARPS)
@@ -1105,18 +1111,18 @@ def test_better_losses_never_have_greater_values_in_a_crowd(warp, losses, random
 
 
 def test_trials_count_once_in_a_search_of_several_branches_only(monkeypatch):
-    asked = []
+    made = []
 
-    def spy(rows, losses):
-        asked.append(rows)
-        return leaders(rows, losses)
+    def spy(*given_, **named):
+        made.append(named["crowds_once"])
+        return Surrogates(*given_, **named)
 
-    monkeypatch.setattr("hpsearch.suggest.surrogate.leaders", spy)
-    run(table({"x": uniform(0, 1), "kind": choice(["a", "b"])}), lambda p: p["x"], 20, name="fast")
-    assert not asked
+    monkeypatch.setattr(searcher, "Surrogates", spy)
+    run(table({"x": uniform(0, 1), "kind": choice(["a", "b"])}), lambda p: p["x"], 10, name="fast")
+    assert made == [False]
+    made.clear()
     run(nets(), hidden, 140, name="fast")
-    column = Coded(nets()).columns.labels.index("net")
-    assert len(asked) > 4 and all(len({*rows[:, column]}) > 1 for rows in asked)
+    assert made[0] and len(made) > 1 and not any(made[1:])  # a branch that is looked at counts all
 
 
 @pytest.mark.parametrize(("name", "begin"), [("fast", 64), ("thorough", 208)])

@@ -17,6 +17,7 @@ from .codes import Atom, Codes, Column, Mask, Places
 
 __all__ = ["Columns"]
 
+CELLS = 20  # that an ordered column is cut into, with equal shares of the prior
 MOST_KNOWN = 100_000  # answers of conditions that are remembered
 
 
@@ -43,6 +44,7 @@ class Columns(Sequence[Column]):
         self._steps = [j for j, c in enumerate(columns) if c.edges is not None or c.snap]
         self._waves = _waves(columns)
         self._known: dict[Any, bool] = {}
+        self._weights = np.random.default_rng(0).integers(-(2**63), 2**63, size=len(columns))
 
     def __getitem__(self, number: Any) -> Any:
         return self._columns[number]
@@ -97,6 +99,15 @@ class Columns(Sequence[Column]):
             return [self._key(row) for row in rows]
         rounded = np.ascontiguousarray(np.where(np.isnan(rows), -1.0, rows.round(12)) + 0.0)
         return [row.tobytes() for row in rounded]
+
+    def cells(self, rows: Codes) -> NDArray[np.int64]:
+        """A number for each row, equal for rows in one cell: in equal options, and near one another.
+
+        It is a hash, which wraps around: two of 20,000 share one by chance once in 10^11 times.
+        """
+        found = (np.where(np.isnan(rows), -1.0, rows) * CELLS).astype(np.int64)
+        numbers: NDArray[np.int64] = found @ self._weights
+        return numbers
 
     def beside(self, row: Codes, others: Codes, most: float) -> bool:
         """Whether a row is at most so far from any of others (n, columns): the mean over active columns.

@@ -13,7 +13,6 @@ __all__ = ["GIVEN", "leaders", "least_of", "like_neighbours", "sampled"]
 
 BEST, LATEST, SPREAD = 100, 30, 70
 GIVEN = BEST + LATEST + SPREAD  # trials that the process is given, of more
-CELLS = 20  # that each ordered column is cut into, with equal shares of the prior
 MOST_FAILED = 300  # failures, the latest, that are looked at for a place among the best trials
 
 
@@ -44,18 +43,15 @@ def least_of(losses: Codes, count: int) -> NDArray[np.intp]:
     return np.argsort(losses, kind="stable")[:count]
 
 
-def leaders(rows: Codes, losses: Codes) -> NDArray[np.intp]:
+def leaders(cells: NDArray[np.int64], losses: Codes) -> NDArray[np.intp]:
     """The numbers, ascending, of the trials that are the best in their cell of the space.
 
     Args:
-        rows: codes (n, columns).
+        cells: see `Columns.cells` (n,).
         losses: (n,), all finite.
     """
-    cells = (np.where(np.isnan(rows), -1.0, rows) * CELLS).astype(np.int64)
-    # Cells by a hash, which wraps around: two of 20,000 share one by chance once in 10^11 times.
-    weights = np.random.default_rng(0).integers(-(2**63), 2**63, size=cells.shape[1])
     ranked = np.argsort(losses, kind="stable")
-    _, first = np.unique((cells @ weights)[ranked], return_index=True)
+    _, first = np.unique(cells[ranked], return_index=True)
     return np.sort(ranked[first])
 
 

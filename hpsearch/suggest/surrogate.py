@@ -278,7 +278,7 @@ class Surrogates:
         losses, leading = told.losses[:count][known], None
         if self._crowds_once:
             if self._leaders is None or self._leaders[0] != count:
-                self._leaders = count, leaders(told.rows[:count][known], losses)
+                self._leaders = count, leaders(told.cells[:count][known], losses)
             leading = self._leaders[1]
         return warped(self._warps[which], losses, leading)
 

@@ -35,6 +35,7 @@ class Trials(Protocol):
     Attributes:
         rows: codes (n, columns).
         losses: (n,), NaN for failures.
+        cells: of the space (n,); see `Columns.cells`.
     """
 
     @property
@@ -42,6 +43,9 @@ class Trials(Protocol):
 
     @property
     def losses(self) -> Codes: ...
+
+    @property
+    def cells(self) -> NDArray[np.int64]: ...
 
     def __len__(self) -> int: ...
 
@@ -53,6 +57,7 @@ class Part:
 
     rows: Codes
     losses: Codes
+    cells: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -77,6 +82,7 @@ class Told:
         self._keys: dict[bytes, int] = {}
         self._rows = np.empty((16, len(columns)))
         self._losses = np.empty(16)
+        self._cells = np.empty(16, dtype=np.int64)
         # For distances: codes by column, as a row is compared in its own columns only, and how many
         # columns each trial has.
         self._flat = np.empty((len(columns), 16), dtype=np.float32)
@@ -95,14 +101,26 @@ class Told:
         """Losses (n,), NaN for failures."""
         return self._losses[: len(self)]
 
+    @property
+    def cells(self) -> NDArray[np.int64]:
+        """Cells of the space (n,)."""
+        return self._cells[: len(self)]
+
     def add(self, number: int, row: Codes, loss: float, turn: int | None = None) -> None:
         """Append one trial; its turn is its number, if nothing else is said."""
         count = len(self)
         if count == len(self._losses):
-            for name, axis in (("_rows", 0), ("_losses", 0), ("_flat", 1), ("_active", 0)):
+            for name, axis in (
+                ("_rows", 0),
+                ("_losses", 0),
+                ("_cells", 0),
+                ("_flat", 1),
+                ("_active", 0),
+            ):
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.empty_like(array)], axis=axis))
         self._rows[count], self._losses[count] = row, loss
+        self._cells[count] = self.columns.cells(row[None])[0]
         self._flat[:, count] = np.where(np.isnan(row), ABSENT, row)
         self._active[count] = len(row) - np.isnan(row).sum()
         self.numbers.append(number)
@@ -123,7 +141,7 @@ class Told:
 
     def of(self, which: NDArray[np.intp]) -> Part:
         """Those of the trials with these indices (k,)."""
-        return Part(self.rows[which], self.losses[which])
+        return Part(self.rows[which], self.losses[which], self.cells[which])
 
     def tried(self, key: bytes) -> bool:
         """Whether a row with this key is among the trials."""
