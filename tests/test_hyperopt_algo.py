@@ -498,7 +498,7 @@ def test_takes_the_same_loss_from_every_trial(loss):
 
 
 def test_the_function_itself_is_no_algorithm():
-    with pytest.raises(TypeError, match=r"Call it: algo=hpsearch.hyperopt_algo\(\)"):
+    with pytest.raises(TypeError, match=r"Call it, .*: algo=hpsearch.hyperopt_algo\(\)"):
         minimise(judge, mixed(), 3, algo=hpsearch.hyperopt_algo)
 
 
@@ -512,7 +512,7 @@ def test_the_pace_is_chosen_by_name():
     with pytest.raises(SpaceError, match=r"no pace 'fsat'\. Did you mean 'fast'"):
         hpsearch.hyperopt_algo("fsat")
     for wrong in (None, 3, ["fast"]):
-        with pytest.raises(SpaceError, match=r"no pace .* Known: fast, thorough"):
+        with pytest.raises(SpaceError, match="hyperopt_algo has no pace"):
             hpsearch.hyperopt_algo(wrong)
 
 

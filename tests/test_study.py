@@ -334,7 +334,7 @@ def test_a_constraint_holds_for_every_point_of_a_study(monkeypatch: pytest.Monke
 def test_an_existing_name_is_refused_with_the_two_ways_on() -> None:
     found(study="mine")
     with pytest.raises(
-        StudyError, match=r"by `hpsearch resume mine` or --resume, in Python by resume=True;"
+        StudyError, match=r"resume=True in Python, `hpsearch resume mine` or --resume;"
     ):
         found(study="mine")
 

@@ -161,7 +161,9 @@ def test_it_is_told_how_many_trials_fixed_values_leave_out(tmp_path, capsys):
     given |= {"max_trials": 1, "warm_start": "first", "progress": True}
     hpsearch.search(words(), loss, fix={"kind": "a"}, **given)
     begun = f"from {with_a} finished trial{'s' * (with_a != 1)} of first"
-    assert f"{begun}, not the {12 - with_a} with another kind: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{begun}, not the {12 - with_a} with another kind: " in said
+    assert "new:" not in said and "not here:" not in said  # what cannot be active is neither
     hpsearch.search(words(), loss, fix={"x": first.best.point["x"], "kind": "b"}, **given)
     assert "not the 11 with another x or kind" in capsys.readouterr().err
 

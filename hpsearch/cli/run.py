@@ -45,7 +45,7 @@ Examples:
     "--algo",
     metavar="NAME",
     help="auto, thorough, fast, tpe, random, anneal, qmc or grid. auto is thorough until that takes "
-    "a tenth of the trials' time, then fast, which costs a third and is a little behind; tpe and "
+    "a tenth of the trials' time, then fast, which costs a quarter and is a little behind; tpe and "
     "anneal are hyperopt's. [default: auto]",
 )
 @click.option(

@@ -104,8 +104,8 @@ def check_new(options: Options) -> None:
         return
     if check_name(name) in studies(options.folder / "studies"):
         raise StudyError(
-            f"There is a study {name!r} already. Go on with it by `hpsearch resume {name}` or "
-            f"--resume, in Python by resume=True; or give another name (--study, study=)."
+            f"There is a study {name!r} already. Go on with it: resume=True in Python, "
+            f"`hpsearch resume {name}` or --resume; or give another name (study=, --study)."
         )
 
 

@@ -52,7 +52,7 @@ def _read(name: str, problem: Problem, options: Options, note: Callable[[str], N
     fixed = problem.parameters.with_fixed(options.fix)
     others = [t for t in trials if t.loss is not None and not fixed.agrees(t.point)]
     trials = [trial for trial in trials if fixed.agrees(trial.point)]
-    known, new, gone = _compared(problem.parameters, [trial.point for trial in trials])
+    known, new, gone = _compared(fixed, [trial.point for trial in trials])
     finished = sum(trial.loss is not None for trial in trials)
     if not finished:
         such = " with the fixed values" if fixed.fixed else ""

@@ -58,8 +58,8 @@ def hyperopt_algo(pace: str = "thorough", *asked: Any, repeats: bool = False) ->
     """
     if asked:
         raise TypeError(
-            "hyperopt_algo makes an algorithm, it is none itself. Call it: "
-            "algo=hpsearch.hyperopt_algo()."
+            "hyperopt_algo makes an algorithm, it is none itself. Call it, with a pace or nothing: "
+            "algo=hpsearch.hyperopt_algo(). Whether points may be tried again is repeats=True."
         )
     if not isinstance(pace, str) or pace not in PACES:
         raise SpaceError(f"hyperopt_algo has no pace {pace!r}. {nearest(str(pace), PACES)}")
