@@ -182,11 +182,10 @@ def of_models(point: Point) -> float:
     return unscaled + 0.05 + 0.05 * (c - 1) ** 2 + 0.08 * (gamma + 2) ** 2
 
 
-@pytest.mark.parametrize("name", PACES)
-def test_a_branch_that_is_refined_does_not_lock_the_search_in(name):
-    """Where all trials count in the quantiles of losses, 3 of 10 `auto` find the network, 5 `fast`."""
-    found = [least(run(models(), of_models, 80, seed, name)) for seed in range(10)]
-    assert sum(loss < 0.115 for loss in found) >= 6, found
+def test_a_branch_that_is_refined_does_not_lock_the_search_in():
+    """Where all trials count in the quantiles of losses, 5 of 10 find the network."""
+    found = [least(run(models(), of_models, 80, seed, "fast")) for seed in range(10)]
+    assert sum(loss < 0.115 for loss in found) >= 8, found
 
 
 @pytest.mark.parametrize("name", PACES)
