@@ -11,13 +11,13 @@ from ..space import Parameters
 from ..trial import Algorithm, Observation, Point, Suggestion, Value
 from .auto import Auto
 from .drawn import anneal_of, random_of, tpe_of
-from .paces import FAST, THOROUGH
+from .paces import PACES, THOROUGH
 from .sequences import grid_of, qmc_of
 
 __all__ = ["NAMES", "fill", "make"]
 
 
-OURS = {"auto": THOROUGH, "thorough": THOROUGH, "fast": FAST}
+OURS = {"auto": THOROUGH, **PACES}
 """The names of our own search, and its paces."""
 
 OTHERS: dict[str, Callable[[Parameters, int], Algorithm]] = {

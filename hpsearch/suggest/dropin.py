@@ -19,7 +19,7 @@ from hyperopt.base import (
 from ..errors import SpaceError, nearest
 from .codes import Codes
 from .expression import Expression, fingerprint
-from .paces import FAST, THOROUGH, Pace
+from .paces import PACES, Pace
 from .searcher import Searcher
 from .told import Told
 
@@ -29,7 +29,6 @@ Document: TypeAlias = dict[str, Any]
 Algo: TypeAlias = Callable[[Sequence[Any], Any, Any, int], list[Document]]
 Ended: TypeAlias = tuple[int, Any, Any, float | None]  # (place, tid, vals, loss; None: it failed)
 
-PACES = {"thorough": THOROUGH, "fast": FAST}
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
 

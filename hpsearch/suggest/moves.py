@@ -111,9 +111,8 @@ def _rung_away(
     column: Column, rows: Codes, found: Codes, turned: NDArray[np.intp], j: int, shares: Codes
 ) -> None:
     """Move what a step left on its rung by one rung, up or down."""
-    still = turned[
-        rows[turned, j] == found[turned, j]
-    ]  # both are on rungs, which have one code each
+    # Both are on rungs, which have one code each.
+    still = turned[rows[turned, j] == found[turned, j]]
     if not len(still):
         return
     before = column.numbers(rows[still, j])

@@ -7,7 +7,18 @@ from typing import final
 
 from .warps import WARPS, Warp
 
-__all__ = ["CURIOSITY", "FAST", "MANY", "NARROW", "THOROUGH", "WIDE", "Breadth", "Pace", "margin"]
+__all__ = [
+    "CURIOSITY",
+    "FAST",
+    "MANY",
+    "NARROW",
+    "PACES",
+    "THOROUGH",
+    "WIDE",
+    "Breadth",
+    "Pace",
+    "margin",
+]
 
 CURIOUS = 3  # every so many suggestions look for a larger improvement only
 CURIOSITY = 0.2  # how large, in standard deviations of the warped losses
@@ -74,6 +85,9 @@ class Pace:
 
 THOROUGH = Pace(WIDE, THINNED, warps=WARPS, growth=1.1, kept=8, kept_from=200)
 FAST = Pace(NARROW, NARROW, warps=WARPS[:1], growth=1.5, kept=32)
+
+PACES = {"thorough": THOROUGH, "fast": FAST}
+"""By the names that users give."""
 
 
 def margin(known: int, number: int) -> float:
