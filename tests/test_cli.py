@@ -316,10 +316,11 @@ def test_a_study_whose_driver_was_killed_is_told_from_one_that_runs(
     assert "Go on with tiny-1: hpsearch resume tiny-1\n" in studied("list").out
     assert not re.search(r"^ *4 +none +cancelled +0.0", shown, re.MULTILINE)
     with Store.open(root, "tiny-1", write=True) as driver:
-        driver.update(source=None, fast_from=3)
+        driver.update(source=None, fast_from=3, fix={"a": 1, "b": "x"})
     for command in ("show", "list"):
         said = "Go on with tiny-1: run its script with study='tiny-1', resume=True\n"
         assert said in studied(command).out
+    assert "\nFixed: a=1, b=x\n" in studied("show").out
     assert "\nSuggestions are fast from trial 3 on: trials were short.\n" in studied("show").out
     assert re.search(r"^ *4 +none +cancelled", studied("show").out, re.MULTILINE)
     assert "cancelled" in studied("show", "tiny-1", "4").out

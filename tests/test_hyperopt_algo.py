@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import itertools
 import json
@@ -637,6 +638,16 @@ def test_the_start_covers_the_space_however_often_fmin_is_called():
         minimise(sum, space, count, trials=trials, seed=count)
     for label in "xy":
         assert {int(4 * raws[label]) for raws in vals(trials)[1:]} == {0, 1, 2, 3}
+
+
+def test_settings_of_tpe_are_refused():
+    told = functools.partial(hpsearch.hyperopt_algo(), gamma=0.25)
+    for asks in (
+        lambda: hpsearch.hyperopt_algo(gamma=0.25),
+        lambda: minimise(judge, mixed(), 1, algo=told),
+    ):
+        with pytest.raises(TypeError, match=r"hyperopt_algo has no gamma\. .* leave these out"):
+            asks()
 
 
 def test_a_resumed_search_suggests_what_an_uninterrupted_one_would():

@@ -22,6 +22,7 @@ from hyperopt import hp
 import hpsearch
 from hpsearch import choice, integer, loguniform, uniform
 from hpsearch.errors import PointError, SearchStopped, SpaceError, StudyError, nearest
+from hpsearch.record import algorithms
 from hpsearch.store import Store, studies
 from hpsearch.study import options_from, read_points, seconds_of
 from hpsearch.study.written import bytes_of
@@ -276,6 +277,7 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"resume": True}, r"of a name, and none is given\. Say which \(--study, study=\)"),
         ({"warm_start": ["a"]}, r"warm_start is the name of a study, got \['a'\]"),
         ({"progress": "bar"}, r"progress is True, False, or a watcher .* got 'bar'"),
+        ({"algo": min}, "algo is a name, one of auto, .*; here they are 'tpe' and 'thorough'"),
         ({"algo": "TPE"}, "There is no algorithm 'TPE'. Did you mean 'tpe'"),
         ({"max_trails": 5}, r"search\(\) has no option 'max_trails'. Did you mean 'max_trials'"),
         ({"study": "a/b"}, "a/b"),
@@ -385,6 +387,54 @@ def test_a_resumed_study_keeps_what_it_was_told_unless_told_otherwise() -> None:
         assert study.ask().point["m"] == "b"
     with hpsearch.Study(WORDS, study="mine", resume=True, algo="random") as study:
         assert study._session.store.settings["algo"] == "random"
+
+
+def test_a_resumed_study_says_what_it_is_told_that_it_was_not_before(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = {"study": "mine", "seed": 1, "progress": True}
+    first = hpsearch.search(WORDS, bowl, algo="qmc", max_trials=6, **given)
+    others = sum(trial.point["m"] == "a" for trial in first.trials)
+    assert 1 < others < 6
+    given |= {"resume": True}
+    capsys.readouterr()
+    hpsearch.search(WORDS, bowl, max_trials=7, **given)
+    said = capsys.readouterr().err
+    assert "from here on" not in said
+    again = hpsearch.search(WORDS, bowl, algo="fast", fix={"m": "b"}, max_trials=9, **given)
+    said = capsys.readouterr().err
+    assert "The algorithm is fast from here on; before, it was qmc." in said
+    others += again.trials[6].point["m"] == "a"
+    assert (
+        f"Fixed from here on: m=b; before: nothing. {others} trials of 7 had other values; the "
+        "search does not learn from them." in said
+    )
+    hpsearch.search(WORDS, bowl, algo="tpe", fix={}, max_trials=10, **given)
+    said = capsys.readouterr().err
+    assert "Fixed from here on: nothing; before: m=b.\n" in said
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        assert algorithms(store.settings) == "qmc, fast from trial 7 on, tpe from trial 9 on"
+
+
+def test_a_total_that_is_exceeded_already_does_not_take_the_place_of_the_one_before() -> None:
+    found(study="mine", max_trials=6)
+    assert found(study="mine", resume=True, max_trials=4).counts["total"] == 6
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        assert store.settings["budget"]["max_trials"] == 6
+    found(study="mine", resume=True, max_trials=8)
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        assert store.settings["budget"]["max_trials"] == 8
+
+
+def test_a_fixed_value_that_nothing_can_have_is_pointed_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fix = {"m": "b", "m.a.u": 0.5, "m.b.n": 3}
+    result = found(fix=fix, progress=True, max_trials=2)
+    assert all(point["m.b.n"] == 3 and "m.a.u" not in point for point in points(result))
+    said = capsys.readouterr().err
+    assert "Warning: m.a.u is fixed, and active at no point: it needs" in said
+    assert said.count("is fixed") == 1
 
 
 def test_a_resumed_study_that_would_turn_its_direction_is_refused() -> None:

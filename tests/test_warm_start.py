@@ -168,6 +168,17 @@ def test_it_is_told_how_many_trials_fixed_values_leave_out(tmp_path, capsys):
     assert "not the 11 with another x or kind" in capsys.readouterr().err
 
 
+def test_it_is_told_what_another_direction_means(tmp_path, capsys):
+    given = {"folder": tmp_path, "offline": True, "seed": 1, "max_trials": 2}
+    first = hpsearch.search(words(), loss, study="first", **given)
+    second = hpsearch.search(words(), loss, warm_start="first", maximize=True, **given)
+    assert second.trials[0].point == first.best.point
+    assert (
+        "it is to minimize value, this one to maximize value: what was best there is tried first."
+        in capsys.readouterr().err
+    )
+
+
 def test_a_parameter_that_moved_without_a_name_is_pointed_out(tmp_path, capsys):
     given = {"folder": tmp_path, "offline": True, "seed": 1, "max_trials": 3}
     rate = uniform(0, 1)

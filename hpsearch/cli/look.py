@@ -156,7 +156,7 @@ def show_command(
 def _show_study(
     name: str, settings: dict[str, Any], trials: list[Any], every: bool, folder: Path
 ) -> None:
-    from ..record import test_of
+    from ..record import algorithms, test_of
     from ..study import best_of, counts_of, folder_option, value_text
     from .tables import metrics_text, point_lines, print_table, trial_row
 
@@ -165,9 +165,11 @@ def _show_study(
     best = best_of(trials, maximize=maximize)
     click.echo(
         f"Study {name}: {settings['direction']} {settings['metric']}, space {settings['space']} "
-        f"({settings['fingerprint']}), {settings['algo']}, seed {settings['seed']}, "
+        f"({settings['fingerprint']}), {algorithms(settings)}, seed {settings['seed']}, "
         f"{settings['state']}, {_done(counts_of(trials)['total'], most)} trials"
     )
+    if fixed := settings.get("fix"):
+        click.echo(f"Fixed: {', '.join(f'{label}={value}' for label, value in fixed.items())}")
     if settings.get("warm_start"):
         click.echo(f"Started from: {settings['warm_start']['study']}")
     if (fast_from := settings.get("fast_from")) is not None:

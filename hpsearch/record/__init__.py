@@ -7,7 +7,7 @@ among them; `view` is how the page opens; `why` is what a suggestion is explaine
 """
 
 from ..store import without_passwords
-from .content import Facts, Label, Settings, test_of
+from .content import Facts, Label, Settings, algorithms, test_of
 from .models import fetch_model, log_model
 from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
@@ -23,6 +23,7 @@ __all__ = [
     "Recorder",
     "Registered",
     "Settings",
+    "algorithms",
     "champion",
     "check",
     "fetch_model",

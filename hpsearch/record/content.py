@@ -18,6 +18,7 @@ __all__ = [
     "Facts",
     "Label",
     "Settings",
+    "algorithms",
     "child_metrics",
     "child_name",
     "child_params",
@@ -65,6 +66,9 @@ class Settings(TypedDict, total=False):
         experiment: the MLflow experiment; without it that of `space`.
         metric: what is optimised, such as ``"val_accuracy"``.
         direction: ``"maximize"`` or ``"minimize"``.
+        algo: the algorithm, the last one where there were several.
+        algos: ``[[0, name], …]``, from which trial on it was which.
+        fix: the fixed values by label.
         budget: such as ``{"max_trials": 50, "timeout": None}``; None is not shown.
         command: the command line, as text.
         labels: every parameter of the space, in its order.
@@ -83,6 +87,8 @@ class Settings(TypedDict, total=False):
     metric: str
     direction: str
     algo: str
+    algos: list[Any]
+    fix: dict[str, Any]
     seed: int
     budget: dict[str, Any]
     command: str
@@ -230,6 +236,12 @@ def objective(settings: Settings) -> str:
     return f"{settings.get('direction', 'minimize')} {settings.get('metric', 'value')}"
 
 
+def algorithms(settings: Mapping[str, Any]) -> str:
+    """The algorithm, and which others took over from which trial on."""
+    algos = settings.get("algos", [[0, settings.get("algo", "")]])
+    return ", ".join(f"{name} from trial {n} on" if n else name for n, name in algos)
+
+
 def source_tags(settings: Settings) -> dict[str, str]:
     """Who ran what, in the tags in which MLflow's pages show it."""
     tags = {"mlflow.source.type": "LOCAL"}
@@ -293,7 +305,8 @@ def _about(settings: Settings, counts: Mapping[str, int]) -> list[str]:
     facts = {
         "Command": f"`{settings['command']}`" if settings.get("command") else None,
         "Objective": objective(settings),
-        "Algorithm": settings.get("algo"),
+        "Algorithm": algorithms(settings),
+        "Fixed": ", ".join(f"{key}={value}" for key, value in settings.get("fix", {}).items()),
         "Started from": settings.get("warm_start", {}).get("study"),
         "Seed": settings.get("seed"),
         "Budget": ", ".join(f"{key} {value}" for key, value in budget.items()),

@@ -123,6 +123,14 @@ class Parameters(Mapping[str, Parameter]):
         """The fixed labels of which a point has another value."""
         return [label for label, value in self.fixed.items() if point.get(label, value) != value]
 
+    def idle(self) -> dict[str, str]:
+        """The fixed labels that are active at no point, for what others are fixed to, and why."""
+        return {
+            label: self.why_inactive(label, self.fixed)
+            for label in self.fixed
+            if all(self._undecided(place) is None for place in self._table[label].places)
+        }
+
     def with_fixed(self, values: Mapping[str, Value]) -> Parameters:
         """The same table with more labels fixed."""
         return Parameters(list(self._table.values()), self.require, {**self.fixed, **values})
@@ -183,9 +191,8 @@ class Parameters(Mapping[str, Parameter]):
         """
         given = self.check_partial(values)
         asked = self.with_fixed(given)
-        for label in given:
-            if all(asked._undecided(place) is None for place in self._table[label].places):
-                why = self.why_inactive(label, given)
+        for label, why in asked.idle().items():
+            if label in given:
                 raise PointError(f"{label!r} is not active in this point: {why}.")
         if all(
             label in given

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from ..errors import HpsearchError, StudyError, TrackingError, counted
+from ..errors import HpsearchError, StudyError, TrackingError
 from ..preflight import first_look
 from ..store import Store, check_name, json_without_passwords, studies, without_passwords
 from ..trial import Algorithm, Engine, Trial
@@ -25,7 +24,8 @@ from .options import WHERE, Options, resumed
 from .pace import Paced
 from .problem import Problem, agreed
 from .rebuilding import rebuild
-from .tally import counts_of, latest
+from .resuming import check_same, say_what_changes, what_is_recorded
+from .tally import latest
 from .warm import Warm, earlier_of, warm_start
 from .watch import Watcher
 
@@ -150,7 +150,7 @@ def _rebuilt(wanted: Wanted) -> Opened:
     problem, options, watcher = wanted.problem, wanted.options, wanted.watcher
     assert options.from_mlflow is not None
     recorded = read_study(tracking_uri(options.tracking_uri, options.folder), options.from_mlflow)
-    _check_same(recorded.name, recorded.settings, problem, options, watcher)
+    check_same(recorded.name, recorded.settings, problem, options, watcher.note)
     store = rebuild(recorded, problem, options, watcher, _source_of(problem))
     return _opened(store, wanted)
 
@@ -166,7 +166,7 @@ def _opened(store: Store, wanted: Wanted) -> Opened:
 def _go_on(store: Store, wanted: Wanted) -> Opened:
     settings, problem, watcher = store.settings, wanted.problem, wanted.watcher
     attempts = store.trials()  # before anything is changed: they may be damaged
-    _check_same(store.name, settings, problem, wanted.options, watcher)
+    check_same(store.name, settings, problem, wanted.options, watcher.note)
     options = resumed(wanted.options, settings)
     warm = warm_start(problem, options, settings, watcher.note)
     algorithm, uri, experiment = _ready(wanted, options, settings, warm)
@@ -175,21 +175,13 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
-    changed = _changeable(options, uri, experiment)
+    trials = [*latest(attempts).values()]
+    say_what_changes(trials, settings, options, problem, watcher.note)
+    changed = _changeable(options, uri, experiment) | what_is_recorded(trials, settings, options)
     changed |= _source_of(problem)
-    store.update(budget=options.budget(), state="running", **changed, **about)
-    _say_if_complete(attempts, options, watcher)
+    store.update(state="running", **changed, **about)
     store.queue("study")
     return Opened(store, options, engine, algorithm, uri, attempts)
-
-
-def _say_if_complete(attempts: Sequence[Trial], options: Options, watcher: Watcher) -> None:
-    done = counts_of(latest(attempts).values())["total"]
-    if options.total is not None and done >= options.total:
-        watcher.note(
-            f"The study has {counted(done, 'trial')} already, and max_trials counts all of them: "
-            f"nothing to run. For more: --max-trials {done + 20} (max_trials={done + 20})"
-        )
 
 
 def _ready(
@@ -200,6 +192,8 @@ def _ready(
 
     problem = wanted.problem
     fixed = problem.parameters.with_fixed(options.fix)
+    for label, why in fixed.idle().items():
+        wanted.watcher.note(f"Warning: {label} is fixed, and active at no point: {why}.")
     for point in options.enqueue:
         agreed(fixed, point)
     make = functools.partial(
@@ -281,6 +275,7 @@ def _settings(
         "metric": problem.metric,
         "direction": problem.direction,
         "seed": seed,
+        "algos": [[0, options.algo]],
         "budget": options.budget(),
         "command": without_passwords(command),
         "fingerprint": problem.fingerprint,
@@ -301,7 +296,7 @@ def _source_of(problem: Problem) -> dict[str, Any]:
     return {
         "source": None if problem.path is None else str(problem.path),
         "target": problem.target,
-        "source_digest": _digest(text),
+        "source_digest": problem.source_digest,
         "source_text": None if text is None else without_passwords(text),
     }
 
@@ -326,54 +321,9 @@ def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
     }
 
 
-def _check_same(
-    name: str, settings: Mapping[str, Any], problem: Problem, options: Options, watcher: Watcher
-) -> None:
-    """Refuse to go on with a study that searched something else."""
-    if settings["fingerprint"] != problem.fingerprint:
-        raise StudyError(_what_changed(name, settings, problem))
-    now = (problem.direction, problem.metric)
-    before = (settings["direction"], settings["metric"])
-    if now != before:
-        raise StudyError(
-            f"Study {name!r} was begun to {' '.join(before)}, and this would {' '.join(now)}. "
-            "Say the same as before, or start another study."
-        )
-    if options.seed is not None and options.seed != settings["seed"]:
-        raise StudyError(
-            f"Study {name!r} has the seed {settings['seed']}, got {options.seed}. "
-            "Leave --seed (seed=) out to go on, or start another study."
-        )
-    if settings.get("source_digest") not in (None, _digest(problem.source)):
-        watcher.note(
-            "Warning: the space file has changed, but not its parameters: trials from here on run "
-            "it as it is now."
-        )
-
-
-def _what_changed(name: str, settings: Mapping[str, Any], problem: Problem) -> str:
-    """Name the labels that differ between a study and the space it is to go on with."""
-    before = settings.get("words", {})
-    now = {label: p.word.describe() for label, p in problem.parameters.items()}
-    parts = [
-        ("new", [label for label in now if label not in before]),
-        ("gone", [label for label in before if label not in now]),
-        ("changed", [label for label in now if label in before and now[label] != before[label]]),
-    ]
-    told = "; ".join(f"{kind}: {', '.join(labels[:6])}" for kind, labels in parts if labels)
-    return (
-        f"Study {name!r} was begun with another space ({told or 'a constant or a layer changed'}). "
-        "Its trials cannot be compared with new ones: start another study, or undo the change."
-    )
-
-
 def _versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0]}
     for package in ("hpsearch", "keras", "tensorflow", "hyperopt", "mlflow", "numpy"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
-
-
-def _digest(source: str | None) -> str | None:
-    return None if source is None else hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -19,6 +19,7 @@ from .written import bytes_of, seconds_of, shortened
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_TRIALS",
+    "OURS",
     "WHERE",
     "Options",
     "options_from",
@@ -153,6 +154,12 @@ class Options:
         _check_in_process(self)
         if self.target is not None and not _is_number(self.target):
             raise StudyError(f"target needs a finite number, got {self.target!r}.")
+        if not isinstance(self.algo, str):
+            raise StudyError(
+                f"algo is a name, one of {', '.join(ALGORITHMS)}; got {shortened(self.algo)}. "
+                "Functions such as tpe.suggest and hyperopt_algo() are for hyperopt's fmin; here "
+                "they are 'tpe' and 'thorough'."
+            )
         if self.algo not in ALGORITHMS:
             raise StudyError(
                 f"There is no algorithm {self.algo!r}. {nearest(self.algo, ALGORITHMS)}"

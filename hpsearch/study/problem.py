@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
 import reprlib
 import time
@@ -18,7 +19,15 @@ from ..errors import PointError, SpaceError
 from ..space import Loaded, Parameters, Space, Walk, load, space_of
 from ..trial import Engine, Job, Outcome, Point, Report, Status, Task, finite
 
-__all__ = ["Problem", "agreed", "check_travels", "outcome_of_value", "packed", "problem_of"]
+__all__ = [
+    "Problem",
+    "agreed",
+    "check_travels",
+    "digest",
+    "outcome_of_value",
+    "packed",
+    "problem_of",
+]
 
 
 @final
@@ -56,6 +65,11 @@ class Problem:
         return "maximize" if self.maximize else "minimize"
 
     @property
+    def source_digest(self) -> str | None:
+        """Of the text of the space file, None where there is none."""
+        return None if self.source is None else digest(self.source)
+
+    @property
     def baselines(self) -> Mapping[str, Mapping[str, Any]]:
         return {} if self.space is None else self.space.baselines
 
@@ -68,6 +82,11 @@ class Problem:
     def better(self, value: float, other: float) -> bool:
         """Whether `value` beats `other`."""
         return value > other if self.maximize else value < other
+
+
+def digest(text: str) -> str:
+    """A short name for a text, equal for equal ones."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def problem_of(

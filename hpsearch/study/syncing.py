@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, final
 from ..errors import HpsearchError, StudyError
 from ..store import Store, studies, without_passwords
 from . import kept
-from .problem import problem_of
+from .problem import digest, problem_of
 
 __all__ = ["Delivered", "owing", "sync"]
 
@@ -176,11 +175,10 @@ def _engine(store: Store, prepare: Callable[[], None]) -> Any:
             "its space was made in a script or notebook. Run that again with "
             f"study={store.name!r}, resume=True."
         )
-    digest = None
+    text = None
     if Path(source).is_file():
         text = Path(source).read_text(encoding="utf-8-sig", errors="replace")
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    if digest != settings["source_digest"]:
+    if text is None or digest(text) != settings["source_digest"]:
         raise StudyError(
             f"{source} is not the file that was searched any more. Put it back, or "
             f"`hpsearch resume {store.name}` if only its wording has changed."

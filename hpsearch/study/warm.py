@@ -71,6 +71,7 @@ def _read(name: str, problem: Problem, options: Options, note: Callable[[str], N
     text += f"; not here: {', '.join(gone[:NAMED])}" if gone else ""
     if (metric, direction) != (problem.metric, problem.direction):
         text += f"; it is to {direction} {metric}, this one to {problem.direction} {problem.metric}"
+        text += ": what was best there is tried first"
     if _last_parts(new) & _last_parts(gone):
         text += "; a word that moves keeps its label if it has a name="
     note(f"{text}.")

@@ -32,7 +32,9 @@ Ended: TypeAlias = tuple[int, Any, Any, float | None]  # (place, tid, vals, loss
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
 
-def hyperopt_algo(pace: str = "thorough", *asked: Any, repeats: bool = False) -> Algo:
+def hyperopt_algo(
+    pace: str = "thorough", *asked: Any, repeats: bool = False, **others: Any
+) -> Algo:
     """Return our search for ``hyperopt.fmin(..., algo=hpsearch.hyperopt_algo())``.
 
     It takes the place of ``tpe.suggest``, whatever the space. Trials that failed (an exception
@@ -53,13 +55,15 @@ def hyperopt_algo(pace: str = "thorough", *asked: Any, repeats: bool = False) ->
 
     Raises:
         SpaceError: for another pace.
-        TypeError: where the function itself is given to fmin, which then asks it for documents.
+        TypeError: for another setting, such as those of ``tpe.suggest``; and where the function
+            itself is given to fmin, which then asks it for documents.
     """
     if asked:
         raise TypeError(
             "hyperopt_algo makes an algorithm, it is none itself. Call it, with a pace or nothing: "
             "algo=hpsearch.hyperopt_algo(). Whether points may be tried again is repeats=True."
         )
+    _refuse(others)
     if not isinstance(pace, str) or pace not in PACES:
         raise SpaceError(f"hyperopt_algo has no pace {pace!r}. {nearest(str(pace), PACES)}")
     return _Suggest(PACES[pace], repeats)
@@ -76,8 +80,9 @@ class _Suggest:
         self._search: _Search | None = None
 
     def __call__(
-        self, new_ids: Sequence[Any], domain: Any, trials: Any, seed: int
+        self, new_ids: Sequence[Any], domain: Any, trials: Any, seed: int, **others: Any
     ) -> list[Document]:
+        _refuse(others)
         documents = _documents(trials)
         with np.errstate(under="ignore"):  # as it is, unless the caller has set it to raise
             search = self._search_of(domain.expr)
@@ -154,6 +159,16 @@ class _Search:
         """Codes (n, columns) of the `vals` of documents."""
         return self._expression.rows(
             [{label: found[0] for label, found in vals.items() if len(found)} for vals in documents]
+        )
+
+
+def _refuse(settings: Mapping[str, Any]) -> None:
+    """There are none but the pace and `repeats`."""
+    if settings:
+        raise TypeError(
+            f"hyperopt_algo has no {', '.join(settings)}. What tpe.suggest is told, such as "
+            "n_startup_jobs and gamma, it finds out by itself: leave these out. Its settings are a "
+            "pace and repeats=True."
         )
 
 

@@ -1,0 +1,117 @@
+"""A study that goes on: whether it is the same search, and what it is told now that it was not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import StudyError, counted
+from ..trial import Trial
+from .options import OURS, Options
+from .problem import Problem
+from .tally import counts_of
+
+__all__ = ["check_same", "say_what_changes", "what_is_recorded"]
+
+
+def check_same(
+    name: str,
+    settings: Mapping[str, Any],
+    problem: Problem,
+    options: Options,
+    note: Callable[[str], None],
+) -> None:
+    """Refuse to go on with a study that searched something else.
+
+    Raises:
+        StudyError: its space, objective or seed is another.
+    """
+    if settings["fingerprint"] != problem.fingerprint:
+        raise StudyError(_what_changed(name, settings, problem))
+    now = (problem.direction, problem.metric)
+    before = (settings["direction"], settings["metric"])
+    if now != before:
+        raise StudyError(
+            f"Study {name!r} was begun to {' '.join(before)}, and this would {' '.join(now)}. "
+            "Say the same as before, or start another study."
+        )
+    if options.seed is not None and options.seed != settings["seed"]:
+        raise StudyError(
+            f"Study {name!r} has the seed {settings['seed']}, got {options.seed}. "
+            "Leave --seed (seed=) out to go on, or start another study."
+        )
+    if settings.get("source_digest") not in (None, problem.source_digest):
+        note(
+            "Warning: the space file has changed, but not its parameters: trials from here on run "
+            "it as it is now."
+        )
+
+
+def _what_changed(name: str, settings: Mapping[str, Any], problem: Problem) -> str:
+    """Name the labels that differ between a study and the space it is to go on with."""
+    before = settings.get("words", {})
+    now = {label: p.word.describe() for label, p in problem.parameters.items()}
+    parts = [
+        ("new", [label for label in now if label not in before]),
+        ("gone", [label for label in before if label not in now]),
+        ("changed", [label for label in now if label in before and now[label] != before[label]]),
+    ]
+    told = "; ".join(f"{kind}: {', '.join(labels[:6])}" for kind, labels in parts if labels)
+    return (
+        f"Study {name!r} was begun with another space ({told or 'a constant or a layer changed'}). "
+        "Its trials cannot be compared with new ones: start another study, or undo the change."
+    )
+
+
+def say_what_changes(
+    trials: Sequence[Trial],
+    settings: Mapping[str, Any],
+    options: Options,
+    problem: Problem,
+    note: Callable[[str], None],
+) -> None:
+    """Tell of another algorithm, of other fixed values, and of a budget that is used up.
+
+    Args:
+        trials: the latest attempt at each.
+        settings: as they were recorded.
+    """
+    algo = settings.get("algo", options.algo)
+    if options.algo != algo:
+        note(f"The algorithm is {options.algo} from here on; before, it was {algo}.")
+    now = problem.parameters.with_fixed(options.fix)
+    before = problem.parameters.with_fixed(settings.get("fix", {}))
+    if now.fixed != before.fixed:
+        text = f"Fixed from here on: {_written(now.fixed)}; before: {_written(before.fixed)}."
+        others = sum(not now.agrees(trial.point) for trial in trials)
+        if others:
+            text += f" {counted(others, 'trial')} of {len(trials):,} had other values"
+            text += "; the search does not learn from them." if options.algo in OURS else "."
+        note(text)
+    done = counts_of(trials)["total"]
+    if options.total is not None and done >= options.total:
+        note(
+            f"The study has {counted(done, 'trial')} already, and max_trials counts all of them: "
+            f"nothing to run. For more: --max-trials {done + 20} (max_trials={done + 20})"
+        )
+
+
+def what_is_recorded(
+    trials: Sequence[Trial], settings: Mapping[str, Any], options: Options
+) -> dict[str, Any]:
+    """The settings that depend on what was there: which algorithm from which trial on, and the budget.
+
+    A total that the study has exceeded already ends nothing, so the one that it had is kept.
+    """
+    algos = settings.get("algos", [[0, settings.get("algo", options.algo)]])
+    if options.algo != algos[-1][1]:
+        begun = 1 + max((trial.number for trial in trials), default=-1)
+        algos = [*(item for item in algos if item[0] < begun), [begun, options.algo]]
+    budget = options.budget()
+    if options.total is not None and counts_of(trials)["total"] > options.total:
+        budget["max_trials"] = settings["budget"]["max_trials"]
+    return {"algos": algos, "budget": budget}
+
+
+def _written(fixed: Mapping[str, Any]) -> str:
+    return ", ".join(f"{label}={value}" for label, value in fixed.items()) or "nothing"
