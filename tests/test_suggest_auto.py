@@ -19,7 +19,7 @@ from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
 from hpsearch.suggest import make, searcher
 from hpsearch.suggest.auto import Auto
-from hpsearch.suggest.branches import Branches, believed, promising
+from hpsearch.suggest.branches import Branches, believed, promising, stalled
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.features import Features
@@ -159,6 +159,24 @@ def test_a_search_that_has_stalled_looks_at_other_branches(name, trials):
     assert np.median(found) < 0.1
 
 
+def early() -> Parameters:
+    """A branch of one parameter, in which few points are good, beside one that is good soon."""
+    branches = {
+        "a": {"x": uniform(-5, 5, name="x")},
+        "b": {"n": integer(1, 9, name="n"), "y": loguniform(0.1, 10, name="y")},
+    }
+    return table({"c": choice(branches, name="c"), "r": choice([0, 1, 2], name="r")})
+
+
+def of_early(point: Point) -> float:
+    """The best is 0.1 in branch a, and 0.4 in b."""
+    if point["c"] == "a":
+        own = 0.1 + (point["x"] - 1) ** 2
+    else:
+        own = 0.4 + 0.05 * abs(point["n"] - 5) + 0.2 * abs(math.log(point["y"]))
+    return own + 0.1 * point["r"]
+
+
 def models():
     words = {
         "net": {"c": loguniform(1e-3, 1e3, name="c"), "gamma": loguniform(1e-4, 10, name="gamma")},
@@ -182,6 +200,13 @@ def of_models(point: Point) -> float:
     return unscaled + 0.05 + 0.05 * (c - 1) ** 2 + 0.08 * (gamma + 2) ** 2
 
 
+@pytest.mark.parametrize("name", PACES)
+def test_a_branch_of_few_parameters_is_found_soon(name):
+    """With looks from 100 trials on, three to five searches of ten are locked in at 0.4 until then."""
+    found = [least(run(early(), of_early, 75, seed, name)) for seed in range(10)]
+    assert sum(loss < 0.2 for loss in found) >= 9, found
+
+
 def test_a_branch_that_is_refined_does_not_lock_the_search_in():
     """Where all trials count in the quantiles of losses, 5 of 10 find the network."""
     found = [least(run(models(), of_models, 80, seed, "fast")) for seed in range(10)]
@@ -198,43 +223,73 @@ def test_a_suggestion_says_which_choice_it_looked_at(name):
             looked += 1
             fair = believed(np.array([trial.loss for trial in history]))
             best = history[int(fair.argmin())].point["net"]
-            assert found.why.branch == "net" and number % 2 and number >= 100
+            assert found.why.branch == "net" and number % 2 and number >= 25
             assert found.point["net"] != best
         history.append(Observation(number, found.point, hidden(found.point)))
     assert looked >= 6
 
 
-def test_a_branch_is_looked_at_where_nothing_worthwhile_was_found_of_late():
-    branches = Branches(Coded(nets()).columns)
-    assert not branches.stalled(np.linspace(2, 0, 130))
+def test_a_search_has_stalled_where_nothing_worthwhile_was_found_of_late():
+    assert not stalled(np.linspace(2, 0, 130))
     flat = np.concatenate([np.linspace(2, 1, 104), np.full(16, 0.5)])
-    assert branches.stalled(flat)
-    assert not branches.stalled(flat[:-1])  # the best is the fifteenth from the end
-    assert branches.stalled(np.append(flat, 0.499))
-    assert not branches.stalled(np.append(flat, 0.3))
+    assert stalled(flat)
+    assert not stalled(flat[:-1])  # the best is the fifteenth from the end
+    assert stalled(np.append(flat, 0.499))
+    assert not stalled(np.append(flat, 0.3))
     failed = np.full(90, math.nan)
-    assert branches.stalled(np.concatenate([flat, failed]))
-    assert not branches.stalled(np.concatenate([flat[:15], failed]))
-    assert not branches.stalled(np.full(120, math.nan))
-    assert not branches.stalled(np.ones(99)) and branches.stalled(np.ones(100))
-    assert not Branches(Coded(table({"x": uniform(0, 1)})).columns).stalled(flat)
+    assert stalled(np.concatenate([flat, failed]))
+    assert not stalled(np.concatenate([flat[:15], failed]))
+    assert not stalled(np.full(120, math.nan))
 
 
 @pytest.mark.parametrize("false", [-10.0, -1e30])
 def test_one_loss_that_is_far_too_good_does_not_stall_the_search(false):
-    branches = Branches(Coded(nets()).columns)
     losses = np.linspace(2, 0, 130)
     losses[3] = false
-    assert not branches.stalled(losses)
+    assert not stalled(losses)
     losses[115:] = losses[114]
-    assert branches.stalled(losses)
+    assert stalled(losses)
 
 
 def test_first_losses_that_diverged_do_not_make_all_later_gains_look_small():
-    branches = Branches(Coded(nets()).columns)
     losses = np.linspace(2, 0, 130)
     losses[:30:2] = 1e6
-    assert not branches.stalled(losses)
+    assert not stalled(losses)
+
+
+def test_the_fewer_parameters_a_branch_has_the_sooner_it_is_looked_at():
+    """Shared ones count in each branch, those of choices within it too; others do not."""
+    many = {label: uniform(0, 1, name=label) for label in "pqrst"}
+    options = {
+        "one": {"x": uniform(0, 1, name="x")},
+        "two": {"x": many["p"], "y": many["q"]},
+        "within": {"k": choice({"a": {"u": uniform(0, 1, name="u")}, "b": None}, name="k")},
+        "many": many,
+        "none": None,
+    }
+    columns = Coded(table({"kind": choice(options, name="kind"), "z": uniform(0, 1)})).columns
+    branches = Branches(columns)
+    kinds = [*options]
+
+    def looked(count: int, best: str) -> list[tuple[str, str]]:
+        told = Told(columns)
+        rows = columns.at(np.full((1, len(columns)), 0.5))
+        rows[0, columns.labels.index("kind")] = kinds.index(best)
+        for number in range(count):
+            told.add(number, columns.completed(rows, np.full(rows.shape, 0.5))[0], 1.0)
+        return [
+            (columns.labels[each.column], kinds[int(each.code)] if each.column == where else "")
+            for each in branches.neglected(told)
+        ]
+
+    where = columns.labels.index("kind")
+    assert looked(24, "many") == []
+    assert looked(25, "many") == [("kind", "one"), ("k", "")]
+    assert looked(25, "one") == [("k", "")]
+    assert looked(50, "one") == [("kind", "two"), ("kind", "within"), ("k", "")]
+    assert len(looked(99, "one")) == 3
+    assert len(looked(100, "one")) == 6
+    assert not Branches(Coded(table({"x": uniform(0, 1)})).columns).neglected(Told(columns))
 
 
 def catching_up(turns: range, losses: list[float]) -> bool:
@@ -243,7 +298,7 @@ def catching_up(turns: range, losses: list[float]) -> bool:
     told.add(7, np.full(len(told.columns), np.nan), 0.0)  # of another branch
     for turn, loss in zip(turns, losses, strict=False):
         told.add(5000 + turn // 3, np.full(len(told.columns), np.nan), loss, turn)
-    return promising(told, np.arange(1, len(told)), 0.0)
+    return promising(told, np.arange(1, len(told)), 0.0, since=100)
 
 
 def test_a_branch_that_does_not_catch_up_is_left():
@@ -354,7 +409,7 @@ def test_draws_from_a_branch_are_in_it_however_deep():
     coded = Coded(table(branching()))
     random = np.random.default_rng(0)
     seen = {}
-    for branch in Branches(coded.columns).others(np.full(len(coded.columns), np.nan)):
+    for branch in Branches(coded.columns):
         rows = branch.drawn(coded.columns, random.random((200, len(coded.columns))))
         label = coded.columns.labels[branch.column]
         options = {coded.point(row)[label] for row in rows}

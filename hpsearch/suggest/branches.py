@@ -4,12 +4,14 @@ Where a good branch has most of the trials, and they do not crowd (sample.py), l
 within it only: all others look as bad as their first trials were, which nothing has improved since.
 What a branch is worth shows when it is searched for itself (Li, Jiang, Gao, Shao, Zhang and Cui,
 *Efficient Automatic CASH via Rising Bandits*, 2020, who give each algorithm an optimiser of its own).
+The fewer parameters it has, the fewer trials that takes, and the sooner it is looked at.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -20,10 +22,12 @@ from .columns import Columns
 from .told import Told
 from .warps import least_believed
 
-__all__ = ["EVERY", "Branch", "Branches", "believed", "looks", "promising"]
+__all__ = ["EVERY", "Branch", "Branches", "believed", "looks", "promising", "stalled"]
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
-LEAST_TOLD = 100  # ended trials before branches are looked at
+TOLD = 25  # ended trials, times the columns of its own, before a branch is looked at
+MOST_TOLD = 100  # … at most, and before one without columns is
+DRAWN = 64  # rows of a branch, to see which columns it has
 STALLED = 15  # losses in a row that were no worthwhile improvement
 WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
 FIRST = 30  # losses of which the lower quartile is typical
@@ -42,7 +46,19 @@ def believed(losses: Codes) -> Codes:
     return np.where(known & (losses >= least_believed(losses[known])), losses, np.inf)
 
 
-def promising(told: Told, inside: NDArray[np.intp], best: float) -> bool:
+def stalled(losses: Codes) -> bool:
+    """Whether the latest of all losses (n,) are no worthwhile improvement on those before them."""
+    known = losses[np.isfinite(losses)]
+    if len(known) <= STALLED:
+        return False
+    latest = len(known) - STALLED
+    fair = believed(known)
+    best, before = fair.min(), fair[:latest].min()
+    typical = _lower_quartile(known[:FIRST])
+    return bool(before - best <= WORTHWHILE * (typical - best))
+
+
+def promising(told: Told, inside: NDArray[np.intp], best: float, since: int) -> bool:
     """Whether a branch may catch up with the best loss of all, as its trials go.
 
     It is given a few looks; the latest of them have to close a share of the gap. What counts as one
@@ -52,9 +68,10 @@ def promising(told: Told, inside: NDArray[np.intp], best: float) -> bool:
     Args:
         inside: which of the trials are in the branch, ascending.
         best: the least of all losses that are believed.
+        since: the turn from which on the branch is looked at.
     """
     backwards = range(len(inside) - 1, -1, -1)
-    looked = (k for k in backwards if (n := told.turns[inside[k]]) >= LEAST_TOLD and looks(n))
+    looked = (k for k in backwards if (n := told.turns[inside[k]]) >= since and looks(n))
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:
         return True
@@ -71,10 +88,12 @@ class Branch:
     Attributes:
         column: of the choice.
         code: of the option.
+        begins: ended trials from which on it is looked at.
     """
 
     column: int
     code: float
+    begins: int = MOST_TOLD
 
     def holds(self, rows: Codes) -> Mask:
         """Which of the rows (n, columns) are in it."""
@@ -102,7 +121,7 @@ class Branches:
             for j in atom.columns
         }
         self._all = [
-            Branch(j, float(code))
+            _begun(Branch(j, float(code)), columns)
             for j in sorted(deciding)
             if not columns[j].ordered and columns[j].edges is not None
             for code in range(columns[j].count)
@@ -111,22 +130,28 @@ class Branches:
     def __len__(self) -> int:
         return len(self._all)
 
-    def stalled(self, losses: Codes) -> bool:
-        """Whether the latest of all losses (n,) are no worthwhile improvement on those before them."""
-        if not self._all or len(losses) < LEAST_TOLD:
-            return False
-        known = losses[np.isfinite(losses)]
-        if len(known) <= STALLED:
-            return False
-        latest = len(known) - STALLED
-        fair = believed(known)
-        best, before = fair.min(), fair[:latest].min()
-        typical = _lower_quartile(known[:FIRST])
-        return bool(before - best <= WORTHWHILE * (typical - best))
+    def __iter__(self) -> Iterator[Branch]:
+        return iter(self._all)
 
-    def others(self, row: Codes) -> list[Branch]:
-        """Those that a row is not in."""
-        return [branch for branch in self._all if row[branch.column] != branch.code]
+    def neglected(self, told: Told) -> list[Branch]:
+        """Those to look at: where the search has stalled, what the best trial is not in."""
+        begun = [branch for branch in self._all if len(told) >= branch.begins]
+        if not begun or not stalled(told.losses):
+            return []
+        best = told.rows[believed(told.losses).argmin()]
+        return [branch for branch in begun if best[branch.column] != branch.code]
+
+
+def _begun(branch: Branch, columns: Columns) -> Branch:
+    """The branch, looked at the sooner the fewer columns there are that its choice decides about."""
+    decided = {branch.column}
+    for j, column in enumerate(columns):  # what decides about a column stands before it
+        if any(decided.intersection(atom.columns) for place in column.places for atom in place):
+            decided.add(j)
+    shares = np.random.default_rng(0).random((DRAWN, len(columns)))
+    active = np.flatnonzero(~np.isnan(branch.drawn(columns, shares)).all(axis=0))
+    own = len(decided.intersection(active.tolist()) - {branch.column})
+    return replace(branch, begins=min(TOLD * own, MOST_TOLD) if own else MOST_TOLD)
 
 
 def _lower_quartile(losses: Codes) -> float:

@@ -13,7 +13,7 @@ import contextlib
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
@@ -184,25 +184,23 @@ class Searcher:
     ) -> Iterator[Found]:
         """Rows in the order of their expected improvement; where that stalls, of one branch first."""
         asked, running = Asked(told, number, number, random), pending[-MOST_BELIEVED:]
-        if self._branches.stalled(told.losses):
+        neglected = self._branches.neglected(told)
+        if neglected:
             # Both the search of all and that of branches take all turns.
             asked = replace(asked, turn=number // EVERY)
             if looks(number):
-                yield from self._looked(running, asked)
+                yield from self._looked(neglected, running, asked)
         yield from self._ranking.of(Scope(self._columns, told, running, self._surrogates), asked)
 
-    def _looked(self, running: Codes, asked: Asked) -> Iterator[Found]:
-        """Rows of the branches whose turn it is, as far as they promise something."""
+    def _looked(self, branches: Sequence[Branch], running: Codes, asked: Asked) -> Iterator[Found]:
+        """Rows of those of the branches whose turn it is, as far as they promise something."""
         told = asked.told
-        best = int(believed(told.losses).argmin())
-        others = self._branches.others(told.rows[best])
-        if not others:
-            return
-        turn, first = divmod(asked.turn, len(others))
+        best = float(believed(told.losses).min())
+        turn, first = divmod(asked.turn, len(branches))
         asked = replace(asked, number=turn, turn=turn)  # each branch by itself takes all turns
-        for branch in [*others[first:], *others[:first]][:MOST_LOOKED]:
+        for branch in [*branches[first:], *branches[:first]][:MOST_LOOKED]:
             inside = np.flatnonzero(branch.holds(told.rows))
-            if promising(told, inside, float(told.losses[best])):
+            if promising(told, inside, best, branch.begins):
                 with contextlib.suppress(np.linalg.LinAlgError):
                     yield from self._inside(branch, inside, running, asked)
 
