@@ -46,7 +46,7 @@ Examples:
     metavar="NAME",
     help="auto, thorough, fast, tpe, random, anneal, qmc or grid. auto is thorough until that takes "
     "a tenth of the trials' time, then fast, which costs a quarter and is a little behind; tpe and "
-    "anneal are hyperopt's. [default: auto]",
+    "anneal are hyperopt's, qmc is a Sobol sequence. [default: auto]",
 )
 @click.option(
     "--grid-steps",

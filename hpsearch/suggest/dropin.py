@@ -44,7 +44,7 @@ def hyperopt_algo(
     says why it was suggested; see `hpsearch.trial.Why` for the fields.
 
     Args:
-        pace: ``"thorough"``, or ``"fast"`` for an objective that takes no longer than a suggestion.
+        pace: ``"thorough"``, or ``"fast"`` for an objective of less than a tenth of a second.
         repeats: whether a point that was tried may be suggested again, as a noisy objective may
             want. A finite space then never ends.
 
