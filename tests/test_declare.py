@@ -72,6 +72,36 @@ def test_a_bound_that_is_no_finite_number_is_refused(word: Any, low: Any) -> Non
     refused(lambda: word(low, 2), f"{word.__name__} needs a finite number for low", repr(low))
 
 
+@pytest.mark.parametrize(
+    ("declare", "text"),
+    [
+        (lambda: uniform("x", 0, 1), "uniform has no label in the first place, got 'x'. Write name='x'"),
+        (lambda: choice("act", ["relu"]), "choice has no label in the first place, got 'act'"),
+        (lambda: uniform(1e-4, 1, log=True), "'log'. For a logarithmic scale write loguniform."),
+        (lambda: integer(1, 9, sampling="log"), "'sampling'. For a logarithmic scale write log=True."),
+        (lambda: normal(mu=0, sigma=1), "normal has no option 'mu'. Here it is mean."),
+        (lambda: uniform(0, 1, q=0.1), "uniform has no option 'q'. Here it is step."),
+        (lambda: integer(min_value=1, max_value=4), "no option 'min_value'. Here it is low."),
+        (lambda: choice([1, 2], p=[0.5, 0.5]), "choice has no option 'p'. Here it is weights."),
+        (lambda: choice([1, 2], ordered=True), "Options that are numbers are ordered by themselves"),
+        (lambda: uniform(0, 1, default=0.5), "Points to begin with are the baselines of a Space"),
+        (lambda: uniform(0, 1, nmae="x"), "uniform has no option 'nmae'. Did you mean 'name'?"),
+        (lambda: maybe(3, weight=2), "maybe has no option 'weight'. Known: name, p, part."),
+        (lambda: uniform(1), "uniform: missing a required argument: 'high'. It is uniform(low, high, step=None, "),
+        (lambda: choice(1, 2, 3), "choice: too many positional arguments. It is choice(options, "),
+    ],
+)  # fmt: skip
+def test_a_word_called_as_another_library_calls_it_tells_what_to_write(
+    declare: Callable[[], Any], text: str
+) -> None:
+    with pytest.raises(SpaceError, match=re.escape(text)):
+        declare()
+
+
+def test_a_string_may_be_there_or_not() -> None:
+    assert maybe("same", 0.5).part == "same"  # type: ignore[attr-defined]
+
+
 def test_a_uniform_with_its_bounds_swapped_is_refused() -> None:
     refused(lambda: uniform(0, -1), "uniform needs low < high, got low=0, high=-1", "constant")
     refused(lambda: uniform(1, 1), "uniform needs low < high")

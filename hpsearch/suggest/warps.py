@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,35 +30,13 @@ DEEP = 2.0  # how far: in distances of the best other one from the median
 NEAREST = 0.01  # the least distance from the best loss in a logarithm, that of the median being 1
 
 
-class Warped(Protocol):
-    """Warped losses; those that lead have mean 0 and variance 1.
-
-    Attributes:
-        values: of the losses, in their order (n,).
-    """
-
-    @property
-    def values(self) -> Codes: ...
-
-    def loss(self, value: float) -> float:
-        """The loss at a value; of the bad losses that are alike the least."""
-
-    def slope(self, value: float) -> float:
-        """Units of loss per unit of value, at a value."""
-
-    def later(self, losses: Codes) -> Codes:
-        """Values of losses that came after."""
-
-    def with_values(self, values: Codes) -> Warped:
-        """The same warp, with these values."""
-
-
 @final
 @dataclass(frozen=True, slots=True)
 class Linear:
     """Linear up to a knee.
 
     Attributes:
+        values: of the losses, in their order (n,).
         per_value: units of loss per unit of value.
         zero: the loss at value 0, were all of it linear.
         knee: the greatest value that is linear.
@@ -72,16 +50,19 @@ class Linear:
     above: tuple[Codes, Codes] | None = None
 
     def loss(self, value: float) -> float:
+        """The loss at a value; of the bad losses that are alike the least."""
         return self.zero + self.per_value * min(value, self.knee)
 
     def slope(self, value: float) -> float:
+        """Units of loss per unit of value, at a value."""
         return self.per_value
 
     def later(self, losses: Codes) -> Codes:
-        """As if they had been there; but one that is far below all others is believed as it is.
+        """Values of losses that came after, as if they had been there.
 
-        Whether others come near it shows when all are warped anew: until then a discovery that was
-        cut off would hide what is learnt beside it.
+        But one that is far below all others is believed as it is: whether others come near it shows
+        when all are warped anew, and until then a discovery that was cut off would hide what is
+        learnt beside it.
         """
         if not self.per_value:
             return np.where(losses < self.zero, -1.0, 0.0)
@@ -89,9 +70,6 @@ class Linear:
         if self.above is None:
             return found
         return np.where(losses > self.above[0][0], np.interp(losses, *self.above), found)
-
-    def with_values(self, values: Codes) -> Linear:
-        return replace(self, values=values)
 
 
 @final
@@ -124,9 +102,9 @@ class Logarithmic:
         found: Codes = np.minimum((np.log(far) - self.zero) / self.spread, self.values.max())
         return found
 
-    def with_values(self, values: Codes) -> Logarithmic:
-        return replace(self, values=values)
 
+Warped: TypeAlias = Linear | Logarithmic
+"""Warped losses; those that lead have mean 0 and variance 1."""
 
 Warp: TypeAlias = Callable[[Codes], Warped]
 """Makes warped losses of tame ones; see `warped`."""
@@ -149,7 +127,7 @@ def warped(warp: Warp, losses: Codes, leaders: NDArray[np.intp] | None = None) -
         return warp(losses)
     values = np.maximum(found.later(losses), found.values.min())  # none is better than who leads
     values[leaders] = found.values
-    return found.with_values(values)
+    return replace(found, values=values)
 
 
 def winsorised(losses: Codes) -> Warped:
