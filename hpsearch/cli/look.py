@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .run import which_study
 __all__ = ["export_command", "list_command", "show_command"]
 
 MOST_EPOCHS = 20  # shown of one trial
+MOST_REPEATS = 5  # shown of the points that were tried more than once
 
 FOLDER = PLACE[0]
 
@@ -157,6 +159,7 @@ def _show_study(
     name: str, settings: dict[str, Any], trials: list[Any], every: bool, folder: Path
 ) -> None:
     from ..record import algorithms, test_of
+    from ..report import repeats_of
     from ..study import best_of, counts_of, folder_option, value_text
     from .tables import metrics_text, point_lines, print_table, trial_row
 
@@ -182,6 +185,7 @@ def _show_study(
             click.echo(f"  {line}")
     if best is not None and (tested := test_of(settings, best.number)):
         click.echo(f"On the test data: {metrics_text(tested)}")
+    _show_repeats(repeats_of(trials, maximize=maximize))
     sign = -1 if maximize else 1
     ranked = sorted(trials, key=lambda t: (t.value is None, sign * (t.value or 0), t.number))
     shown = ranked if every else ranked[:20]
@@ -191,6 +195,21 @@ def _show_study(
     if len(shown) < len(trials):
         again = f"hpsearch show {name} --all{folder_option(folder)}"
         click.echo(f"… and {len(trials) - len(shown)} more: {again}")
+
+
+def _show_repeats(repeats: Sequence[Any]) -> None:
+    """The points that were tried several times: of noisy values the best is the luckiest."""
+    from ..study import value_text
+    from .tables import brief, print_table
+
+    if not repeats:
+        return
+    rows = [
+        [value_text(each.mean), value_text(each.error), len(each.numbers), brief(each.point)]
+        for each in repeats[:MOST_REPEATS]
+    ]
+    click.echo(f"\nTried more than once: {counted(len(repeats), 'point')}")
+    print_table(["mean", "its error", "trials", "point"], rows, right=3)
 
 
 def _show_trial(

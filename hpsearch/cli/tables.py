@@ -15,7 +15,7 @@ from ..study import Result, folder_option, value_text
 from ..trial import Status, Trial
 from .texts import duration_text, short_labels
 
-__all__ = ["point_lines", "print_result", "print_table", "when", "whole"]
+__all__ = ["brief", "point_lines", "print_result", "print_table", "when", "whole"]
 
 
 LOCAL_PAGES = "http://127.0.0.1:5000"
@@ -121,14 +121,18 @@ def when(seconds: float | None) -> str:
 
 def trial_row(trial: Trial, run_id: str | None = None) -> list[str]:
     """One trial for a table: number, value, status, seconds, and its point in brief."""
-    names = short_labels(trial.point)
-    brief = ", ".join(f"{names[label]}={_short(v)}" for label, v in trial.point.items())
     name = f"{trial.name}: " if trial.name else ""
-    text = f"{name}{brief}" if trial.error is None else f"{name}{trial.error}"
+    text = f"{name}{brief(trial.point)}" if trial.error is None else f"{name}{trial.error}"
     seconds = (
         f"{trial.seconds:.1f}" if trial.seconds else ""
     )  # a driver that was killed has told none
     return [str(trial.number), value_text(trial.value), trial.status.value, seconds, text]
+
+
+def brief(point: Mapping[str, Any]) -> str:
+    """A point on one line, labels as short as they can be told apart."""
+    names = short_labels(point)
+    return ", ".join(f"{names[label]}={_short(value)}" for label, value in point.items())
 
 
 def _short(value: Any) -> str:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .failures import Failures, Group, failures_of
 from .regions import Condition, Region
+from .repeats import Repeated, repeats_of
 
-__all__ = ["Condition", "Failures", "Group", "Region", "failures_of"]
+__all__ = ["Condition", "Failures", "Group", "Region", "Repeated", "failures_of", "repeats_of"]
