@@ -79,6 +79,15 @@ def test_a_bound_that_is_no_finite_number_is_refused(word: Any, low: Any) -> Non
         (lambda: choice("act", ["relu"]), "choice has no label in the first place, got 'act'"),
         (lambda: uniform(1e-4, 1, log=True), "'log'. For a logarithmic scale write loguniform."),
         (lambda: integer(1, 9, sampling="log"), "'sampling'. For a logarithmic scale write log=True."),
+        (lambda: integer(1, 9, prior="log-uniform"), "For a logarithmic scale write log=True."),
+        (lambda: uniform(0, 1, log=False), "no option 'log'. It is linear: leave that out."),
+        (lambda: integer(1, 9, sampling="linear"), "It is linear: leave that out."),
+        (lambda: loguniform(1e-4, 1, log=True), "It is logarithmic: leave that out."),
+        (lambda: integer("units", min_value=32, max_value=512), "integer has no label in the first place, got 'units'"),
+        (lambda: choice("act", options=["relu"]), "choice has no label in the first place, got 'act'"),
+        (lambda: uniform("-1", 1), "uniform needs a finite number for low, got low='-1'"),
+        (lambda: uniform(".5", high=1), "uniform needs a finite number for low, got low='.5'"),
+        (lambda: uniform(0, 1, ordered=True), "uniform has no option 'ordered'. Known: "),
         (lambda: normal(mu=0, sigma=1), "normal has no option 'mu'. Here it is mean."),
         (lambda: uniform(0, 1, q=0.1), "uniform has no option 'q'. Here it is step."),
         (lambda: integer(min_value=1, max_value=4), "no option 'min_value'. Here it is low."),
@@ -99,7 +108,7 @@ def test_a_word_called_as_another_library_calls_it_tells_what_to_write(
 
 
 def test_a_string_may_be_there_or_not() -> None:
-    assert maybe("same", 0.5).part == "same"  # type: ignore[attr-defined]
+    assert maybe("same", p=0.5).part == "same"  # type: ignore[attr-defined]
 
 
 def test_a_uniform_with_its_bounds_swapped_is_refused() -> None:

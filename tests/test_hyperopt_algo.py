@@ -646,8 +646,11 @@ def test_settings_of_tpe_are_refused():
         lambda: hpsearch.hyperopt_algo(gamma=0.25),
         lambda: minimise(judge, mixed(), 1, algo=told),
     ):
-        with pytest.raises(TypeError, match=r"hyperopt_algo has no gamma\. .* leave these out"):
+        known = r"has no 'gamma'\. Known: pace, repeats\. What tpe\.suggest is told, .* by itself"
+        with pytest.raises(TypeError, match=known):
             asks()
+    with pytest.raises(TypeError, match=r"has no 'repeat'\. Did you mean 'repeats'"):
+        hpsearch.hyperopt_algo(repeat=True)
 
 
 def test_a_resumed_search_suggests_what_an_uninterrupted_one_would():

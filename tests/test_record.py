@@ -30,6 +30,7 @@ from hpsearch.errors import TrackingError
 from hpsearch.record import (
     Recorder,
     Settings,
+    assignments,
     check,
     content,
     tracking_uri,
@@ -37,6 +38,7 @@ from hpsearch.record import (
     ui_line,
     without_passwords,
 )
+from hpsearch.record import algorithms as record_algorithms
 from hpsearch.record import test_of as record_test_of
 from hpsearch.record.tracking import PATIENT, artifact_root, connect
 from hpsearch.store import PARENT, Store
@@ -257,6 +259,39 @@ def test_the_study_is_the_parent_with_its_note_parameters_and_files(
     tags = experiment(uri, store).tags
     assert tags["mlflow.experiment.primaryMetric.name"] == "objective"
     assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "True"
+
+
+def test_algorithms_that_took_over_are_told_with_their_first_trials() -> None:
+    assert record_algorithms({"algo": "tpe"}) == "tpe"
+    assert record_algorithms({"algo": "tpe", "algos": [[0, "tpe"]]}) == "tpe"
+    told = {"algo": "fast", "algos": [[0, "qmc"], [8, "auto"], [20, "fast"]]}
+    assert record_algorithms(told) == "qmc, auto from trial 8 on, fast from trial 20 on"
+    assert record_algorithms({}) == ""
+
+
+def test_assignments_are_written_on_one_line_as_the_command_line_reads_them() -> None:
+    values = {
+        "a.b": 0.5,
+        "n": 3,
+        "on": True,
+        "none": None,
+        "act": "relu",
+        "text": "1",
+        "two": "x\ny",
+    }
+    written = assignments(values)
+    assert written == 'a.b=0.5, n=3, on=true, none=null, act=relu, text="1", two="x\\ny"'
+    read = {
+        label: item.partition("=")[2]
+        for label, item in zip(values, written.split(", "), strict=True)
+    }
+    for label, text in read.items():
+        try:
+            assert json.loads(text) == values[label]
+        except ValueError:
+            assert text == values[label]
+    noted = content.note({"fix": values, "algo": "tpe"}, {}, None, [])
+    assert f"- Fixed: {written}\n" in noted + "\n" and "- Algorithm: tpe\n" in noted
 
 
 def test_the_test_metrics_of_another_trial_are_not_the_best_ones(

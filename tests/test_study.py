@@ -416,6 +416,56 @@ def test_a_resumed_study_says_what_it_is_told_that_it_was_not_before(
         assert algorithms(store.settings) == "qmc, fast from trial 7 on, tpe from trial 9 on"
 
 
+def test_a_study_that_goes_on_with_a_grid_tries_the_rest_of_it() -> None:
+    words = {"m": choice(["a", "b", "c"]), "n": integer(1, 3)}
+    given = {"study": "mine", "objective": lambda v: float(v["n"])}
+    first = found(words, algo="qmc", max_trials=4, **given)
+    tried = {str(point) for point in points(first)}
+    fixed = found(words, algo="grid", fix={"m": "c"}, max_trials=40, resume=True, **given)
+    assert fixed.ended_by == "the space is used up"
+    tried |= {str({"m": "c", "n": n}) for n in (1, 2, 3)}
+    assert {str(point) for point in points(fixed)} == tried
+    rest = found(words, algo="grid", fix={}, max_trials=40, resume=True, **given)
+    assert len({str(point) for point in points(rest)}) == 9
+    assert rest.counts["total"] == len(tried) + (9 - len(tried)) + (
+        4 - len({*map(str, points(first))})
+    )
+
+
+def test_an_algorithm_that_had_no_trial_is_not_recorded_as_one_that_had(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = {"study": "mine", "progress": True}
+    found(algo="qmc", max_trials=3, **given)
+    found(algo="tpe", max_trials=3, resume=True, **given)  # complete already
+    found(algo="qmc", max_trials=4, resume=True, fix={"m": "b", "b.n": 3}, **given)
+    with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        assert store.settings["algos"] == [[0, "qmc"]]
+        assert store.settings["fix"] == {"m": "b", "m.b.n": 3}
+    said = capsys.readouterr().err
+    assert "Fixed from here on: m=b, m.b.n=3; before: nothing." in said
+    assert "does not learn" not in said.partition("Fixed from here on")[2]
+
+
+def test_points_that_ran_before_need_not_agree_with_what_is_fixed_now() -> None:
+    found(study="mine", enqueue=[{"m": "a"}], max_trials=2)
+    again = found(study="mine", fix={"m": "b"}, max_trials=3, resume=True)
+    assert [point["m"] for point in points(again)][::2] == ["a", "b"]
+    with pytest.raises(PointError, match="'m' is fixed at 'b'"):
+        found(study="mine", enqueue=[{"m": "a", "x": 1.0}], max_trials=5, resume=True)
+
+
+def test_fixed_values_are_told_apart_by_type(capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"o": choice([1, True, "true"]), "x": uniform(0, 1)}
+    given = {"study": "mine", "progress": True, "objective": lambda v: v["x"]}
+    found(words, fix={"o": 1}, max_trials=2, **given)
+    capsys.readouterr()
+    found(words, fix={"o": True}, max_trials=3, resume=True, **given)
+    assert "Fixed from here on: o=true; before: o=1. 2 trials of 2 had" in capsys.readouterr().err
+    found(words, fix={"o": "true"}, max_trials=4, resume=True, **given)
+    assert 'Fixed from here on: o="true"; before: o=true.' in capsys.readouterr().err
+
+
 def test_a_total_that_is_exceeded_already_does_not_take_the_place_of_the_one_before() -> None:
     found(study="mine", max_trials=6)
     assert found(study="mine", resume=True, max_trials=4).counts["total"] == 6
@@ -434,7 +484,7 @@ def test_a_fixed_value_that_nothing_can_have_is_pointed_out(
     assert all(point["m.b.n"] == 3 and "m.a.u" not in point for point in points(result))
     said = capsys.readouterr().err
     assert "Warning: m.a.u is fixed, and active at no point: it needs" in said
-    assert said.count("is fixed") == 1
+    assert said.count("Warning:") == 1
 
 
 def test_a_resumed_study_that_would_turn_its_direction_is_refused() -> None:

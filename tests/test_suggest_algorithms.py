@@ -7,10 +7,12 @@ import json
 import logging
 import math
 import random
+import re
 
 import hyperopt
 import numpy as np
 import pytest
+from documents import DOCS
 from hyperopt import hp
 
 from hpsearch import choice, integer, loguniform, match, maybe, normal, repeat, uniform, when
@@ -435,6 +437,27 @@ def test_the_size_of_a_large_grid_is_computed_and_not_counted():
     assert make("grid", table({"n": integer(1, 10**9)}))([], [], 0, 0).point == {"n": 1}
 
 
+def test_a_grid_tries_what_nothing_else_has_tried():
+    """Whatever suggested it, running or ended; with other fixed values it begins anew."""
+    parameters = table({"n": integer(1, 3), "m": choice(["a", "b"])})
+    every = [trial.point for trial in walk(make("grid", parameters))]
+    assert len(every) == 6
+    grid = make("grid", parameters)
+    history = [
+        Observation(0, dict(reversed(every[1].items())), 1.0),
+        Observation(1, every[4], None, "enqueued"),
+    ]
+    pending = [Observation(2, every[0], None)]
+    assert grid(history, pending, 3, 0).point == every[2]
+    history += [Observation(k, every[j], 1.0) for k, j in ((2, 0), (3, 2), (4, 3))]
+    assert grid(history, [], 5, 0).point == every[5]
+    assert grid(history, [Observation(5, every[5], None)], 6, 0) is None
+    assert grid(history[1:], [], 5, 0).point == every[1]  # what was tried is no more
+    fixed = parameters.with_fixed({"n": 2})
+    assert make("grid", fixed)([history[1]], [], 5, 0).point == {"n": 2, "m": "a"}
+    assert make("grid", fixed)(history, [], 5, 0) is None
+
+
 def test_a_grid_leaves_out_what_constraints_forbid():
     a, b = integer(1, 3), integer(1, 3)
     parameters = table({"a": a, "b": b}, require=[a < b])
@@ -587,3 +610,8 @@ def test_a_choice_of_one_option_can_be_searched():
     parameters = table({"only": choice(["a"]), "x": uniform(0, 1)})
     for name in NAMES:
         assert all(point["only"] == "a" for point in search_plain(name, parameters, 25))
+
+
+def test_the_page_of_the_algorithms_has_all_of_them():
+    page = (DOCS / "algorithms.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sorted(NAMES)

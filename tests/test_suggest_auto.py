@@ -19,7 +19,7 @@ from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
 from hpsearch.suggest import make, searcher
 from hpsearch.suggest.auto import Auto
-from hpsearch.suggest.branches import Branches, believed, promising, stalled
+from hpsearch.suggest.branches import Branches, Stall, believed, promising, stalled
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.features import Features
@@ -221,84 +221,146 @@ def test_a_suggestion_says_which_choice_it_looked_at(name):
         found = algorithm(history, [], number, 0)
         if found.why.branch is not None:
             looked += 1
+            news = {"plain": 1, "odd": 1, "deep": 3}[found.point["net"]]
             fair = believed(np.array([trial.loss for trial in history]))
             best = history[int(fair.argmin())].point["net"]
-            assert found.why.branch == "net" and number % 2 and number >= 25
+            assert found.why.branch == "net" and number % 2 and number >= 25 * news
             assert found.point["net"] != best
         history.append(Observation(number, found.point, hidden(found.point)))
     assert looked >= 6
 
 
+def has_stalled(losses: Any) -> bool:
+    return bool(stalled(np.asarray(losses))[-1])
+
+
 def test_a_search_has_stalled_where_nothing_worthwhile_was_found_of_late():
-    assert not stalled(np.linspace(2, 0, 130))
+    assert not has_stalled(np.linspace(2, 0, 130))
     flat = np.concatenate([np.linspace(2, 1, 104), np.full(16, 0.5)])
-    assert stalled(flat)
-    assert not stalled(flat[:-1])  # the best is the fifteenth from the end
-    assert stalled(np.append(flat, 0.499))
-    assert not stalled(np.append(flat, 0.3))
+    assert has_stalled(flat)
+    assert not has_stalled(flat[:-1])  # the best is the fifteenth from the end
+    assert has_stalled(np.append(flat, 0.499))
+    assert not has_stalled(np.append(flat, 0.3))
     failed = np.full(90, math.nan)
-    assert stalled(np.concatenate([flat, failed]))
-    assert not stalled(np.concatenate([flat[:15], failed]))
-    assert not stalled(np.full(120, math.nan))
+    assert has_stalled(np.concatenate([flat, failed]))
+    assert not has_stalled(np.concatenate([flat[:15], failed]))
+    assert not has_stalled(np.full(120, math.nan))
+    assert not has_stalled(np.ones(15)) and has_stalled(np.ones(16))
+
+
+def test_it_is_known_when_a_search_had_stalled():
+    """After each number of its trials as if it had ended there; failures are trials."""
+    random = np.random.default_rng(0)
+    losses = np.repeat(np.linspace(2, 1, 8), 20) + random.random(160)
+    losses[random.random(160) < 0.2] = math.nan
+    after = stalled(losses)
+    assert after.shape == (161,) and not after[:16].any() and 0 < after.sum() < 145
+    # The first 30 losses say what is typical, all of them which are believed.
+    assert [has_stalled(losses[:n]) for n in range(50, 161)] == after[50:].tolist()
 
 
 @pytest.mark.parametrize("false", [-10.0, -1e30])
 def test_one_loss_that_is_far_too_good_does_not_stall_the_search(false):
     losses = np.linspace(2, 0, 130)
     losses[3] = false
-    assert not stalled(losses)
+    assert not has_stalled(losses)
     losses[115:] = losses[114]
-    assert stalled(losses)
+    assert has_stalled(losses)
 
 
 def test_first_losses_that_diverged_do_not_make_all_later_gains_look_small():
     losses = np.linspace(2, 0, 130)
     losses[:30:2] = 1e6
-    assert not stalled(losses)
+    assert not has_stalled(losses)
+
+
+def ranges(labels: str) -> dict[str, Any]:
+    return {label: uniform(0, 1, name=label) for label in labels}
+
+
+def looked_at(parameters: Parameters, best: Point, count: int) -> set[tuple[str, Any]]:
+    """The branches that a search of so many equal trials looks at."""
+    coded = Coded(parameters)
+    told = Told(coded.columns)
+    for number in range(count):
+        told.add(number, coded.row(best), 1.0)
+    stall = Branches(coded.columns).stall(told)
+    return {
+        (coded.columns.labels[branch.column], int(branch.code))
+        for branch, _ in (() if stall is None else stall.neglected)
+    }
 
 
 def test_the_fewer_parameters_a_branch_has_the_sooner_it_is_looked_at():
-    """Shared ones count in each branch, those of choices within it too; others do not."""
-    many = {label: uniform(0, 1, name=label) for label in "pqrst"}
+    """Those that the best trial has count as known, those of choices within the branch as new."""
+    shared = ranges("pqrst")
     options = {
-        "one": {"x": uniform(0, 1, name="x")},
-        "two": {"x": many["p"], "y": many["q"]},
-        "within": {"k": choice({"a": {"u": uniform(0, 1, name="u")}, "b": None}, name="k")},
-        "many": many,
+        "one": ranges("x"),
+        "two": {"x": shared["p"], "y": shared["q"]},
+        "within": {"k": choice({"a": ranges("u"), "b": None, "c": ranges("vw")}, name="k")},
+        "many": shared,
         "none": None,
     }
-    columns = Coded(table({"kind": choice(options, name="kind"), "z": uniform(0, 1)})).columns
-    branches = Branches(columns)
-    kinds = [*options]
-
-    def looked(count: int, best: str) -> list[tuple[str, str]]:
-        told = Told(columns)
-        rows = columns.at(np.full((1, len(columns)), 0.5))
-        rows[0, columns.labels.index("kind")] = kinds.index(best)
-        for number in range(count):
-            told.add(number, columns.completed(rows, np.full(rows.shape, 0.5))[0], 1.0)
-        return [
-            (columns.labels[each.column], kinds[int(each.code)] if each.column == where else "")
-            for each in branches.neglected(told)
-        ]
-
-    where = columns.labels.index("kind")
-    assert looked(24, "many") == []
-    assert looked(25, "many") == [("kind", "one"), ("k", "")]
-    assert looked(25, "one") == [("k", "")]
-    assert looked(50, "one") == [("kind", "two"), ("kind", "within"), ("k", "")]
-    assert len(looked(99, "one")) == 3
-    assert len(looked(100, "one")) == 6
-    assert not Branches(Coded(table({"x": uniform(0, 1)})).columns).neglected(Told(columns))
+    parameters = table({"kind": choice(options, name="kind"), "z": uniform(0, 1, name="z")})
+    kind = {key: ("kind", number) for number, key in enumerate(options)}
+    many = {"kind": "many", "z": 0.5} | dict.fromkeys("pqrst", 0.5)
+    assert looked_at(parameters, many, 24) == set()
+    assert looked_at(parameters, many, 25) == {kind["one"], ("k", 0)}
+    assert looked_at(parameters, many, 50) == {kind["one"], ("k", 0), ("k", 2)}
+    assert len(looked_at(parameters, many, 99)) == 3
+    within = {"kind": "within", "k": "b", "z": 0.5}
+    assert looked_at(parameters, within, 25) == {kind["one"], ("k", 0)}
+    assert looked_at(parameters, within, 50) == {kind["one"], kind["two"], ("k", 0), ("k", 2)}
+    assert len(looked_at(parameters, within, 99)) == 4
+    assert len(looked_at(parameters, within, 100)) == 6
+    assert looked_at(table({"x": uniform(0, 1)}), {"x": 0.5}, 200) == set()
 
 
-def catching_up(turns: range, losses: list[float]) -> bool:
-    """Whether a branch with these trials is promising beside a best loss of 0."""
+def test_a_choice_within_a_branch_is_looked_at_with_what_else_is_in_it():
+    """Unless the best trial is in the branch too."""
+    opt = choice({"adam": ranges("a"), "sgd": ranges("m")}, name="opt")
+    words = {
+        "kind": choice({"small": ranges("x"), "big": {"opt": opt, **ranges("pqr")}}, name="kind")
+    }
+    parameters = table(words)
+    small = {"kind": "small", "x": 0.5}
+    big = {"kind": "big", "opt": "adam", "a": 0.5} | dict.fromkeys("pqr", 0.5)
+    assert looked_at(parameters, small, 99) == set()
+    assert looked_at(parameters, big, 25) == {("kind", 0), ("opt", 1)}
+
+
+def test_what_a_branch_has_does_not_depend_on_chance_nor_on_what_else_there_is():
+    """Options of little weight, and conditions that read several choices."""
+    for others in range(4):
+        k = choice({"c": None, "d": ranges("xy")}, weights=[0.999, 0.001], name="k")
+        on = choice([False, True], name="on")
+        words = {
+            "kind": choice({"a": {"k": k}, "b": ranges("w")}, name="kind"),
+            "on": on,
+            "z": when(on == True, uniform(0, 1, name="z")),  # noqa: E712
+            **ranges("pqrst"[:others]),
+        }
+        parameters = table(words)
+        best = {"kind": "b", "w": 0.5, "on": False} | dict.fromkeys("pqrst"[:others], 0.5)
+        assert looked_at(parameters, best, 25) == {("on", 1)}
+        assert ("kind", 0) not in looked_at(parameters, best, 74)
+        assert ("kind", 0) in looked_at(parameters, best, 75)  # k, x, y
+
+
+def catching_up(turns: range, losses: list[float], *, since: int = 100, stalls: int = 0) -> bool:
+    """Whether a branch with these trials is promising beside a best loss of 0.
+
+    Between them the search has others; it stalls after so many.
+    """
     told = Told(Coded(nets()).columns)
-    told.add(7, np.full(len(told.columns), np.nan), 0.0)  # of another branch
-    for turn, loss in zip(turns, losses, strict=False):
-        told.add(5000 + turn // 3, np.full(len(told.columns), np.nan), loss, turn)
-    return promising(told, np.arange(1, len(told)), 0.0, since=100)
+    row, inside = np.full(len(told.columns), np.nan), []
+    found = dict(zip(turns, losses, strict=False))
+    for turn in range(max(found) + 1):
+        if turn in found:
+            inside.append(len(told))
+        told.add(3 * turn, row, found.get(turn, 0.0), turn)
+    after = np.arange(len(told) + 1) >= stalls
+    return promising(told, np.array(inside), Stall((), 0.0, after), since)
 
 
 def test_a_branch_that_does_not_catch_up_is_left():
@@ -311,8 +373,16 @@ def test_a_branch_that_does_not_catch_up_is_left():
     assert not catching_up(odd, [1.0, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2])
     assert catching_up(range(100, 120, 2), [1.0] * 10)  # not looked at yet
     assert catching_up(range(1, 21, 2), [1.0] * 10)
+    assert not catching_up(range(1, 21, 2), [1.0] * 10, since=0)
     assert not catching_up(odd, [math.nan] * 6)
     assert catching_up(odd, [math.nan] * 5 + [9.0])
+
+
+def test_a_branch_is_not_left_for_what_was_tried_before_the_search_had_stalled():
+    odd = range(25, 65, 2)
+    assert not catching_up(odd, [1.0] * 10, since=25)
+    assert catching_up(odd, [1.0] * 10, since=25, stalls=60)
+    assert not catching_up(odd, [1.0] * 20, since=25, stalls=40)
 
 
 @pytest.mark.parametrize("false", [-10.0, -1e30])

@@ -158,7 +158,7 @@ def show_command(
 def _show_study(
     name: str, settings: dict[str, Any], trials: list[Any], every: bool, folder: Path
 ) -> None:
-    from ..record import algorithms, test_of
+    from ..record import algorithms, assignments, test_of
     from ..report import repeats_of
     from ..study import best_of, counts_of, folder_option, value_text
     from .tables import metrics_text, point_lines, print_table, trial_row
@@ -172,7 +172,7 @@ def _show_study(
         f"{settings['state']}, {_done(counts_of(trials)['total'], most)} trials"
     )
     if fixed := settings.get("fix"):
-        click.echo(f"Fixed: {', '.join(f'{label}={value}' for label, value in fixed.items())}")
+        click.echo(f"Fixed: {assignments(fixed)}")
     if settings.get("warm_start"):
         click.echo(f"Started from: {settings['warm_start']['study']}")
     if (fast_from := settings.get("fast_from")) is not None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, final
 
 from ..errors import PointError, SpaceError, nearest
 from .call import Applicable
-from .elsewhere import taught
+from .elsewhere import checked
 from .expression import Expression, identical, plain_value, same
 from .live import refuse_live
 from .names import check_name, part_name
@@ -145,7 +145,7 @@ class Maybe(_Options, Applicable):
         return f"maybe({self.part!r})"
 
 
-@taught
+@checked()
 def choice(
     options: Sequence[T] | Mapping[str, T],
     weights: Sequence[float] | Mapping[str, float] | None = None,
@@ -162,7 +162,7 @@ def choice(
     return cast(T, Choice(options, weights, name))
 
 
-@taught
+@checked(text=True)
 def maybe(part: T, p: float = 0.5, *, name: str | None = None) -> T:
     """The part, or nothing: off it vanishes from a list of layers and is None as an argument.
 

@@ -14,7 +14,7 @@ from statistics import NormalDist
 from typing import Any, cast, final
 
 from ..errors import PointError, SpaceError
-from .elsewhere import taught
+from .elsewhere import checked
 from .expression import Expression
 from .names import check_name
 
@@ -298,7 +298,7 @@ class Normal(Word):
         return f"{'log' if self.log else ''}normal({self.mean!r}, {self.std!r}{step})"
 
 
-@taught
+@checked()
 def uniform(
     low: float, high: float, step: float | None = None, *, name: str | None = None
 ) -> float:
@@ -310,7 +310,7 @@ def uniform(
     return cast(float, Uniform(low, high, step, False, name))
 
 
-@taught
+@checked()
 def loguniform(
     low: float, high: float, step: float | None = None, *, name: str | None = None
 ) -> float:
@@ -322,7 +322,7 @@ def loguniform(
     return cast(float, Uniform(low, high, step, True, name))
 
 
-@taught
+@checked()
 def normal(mean: float, std: float, step: float | None = None, *, name: str | None = None) -> float:
     """A normally distributed real number; with `step` the nearest multiple of it.
 
@@ -332,7 +332,7 @@ def normal(mean: float, std: float, step: float | None = None, *, name: str | No
     return cast(float, Normal(mean, std, step, False, name))
 
 
-@taught
+@checked()
 def lognormal(
     mean: float, std: float, step: float | None = None, *, name: str | None = None
 ) -> float:
@@ -344,7 +344,7 @@ def lognormal(
     return cast(float, Normal(mean, std, step, True, name))
 
 
-@taught
+@checked()
 def integer(
     low: int, high: int, step: int = 1, log: bool = False, *, name: str | None = None
 ) -> int:

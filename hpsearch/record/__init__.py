@@ -7,7 +7,7 @@ among them; `view` is how the page opens; `why` is what a suggestion is explaine
 """
 
 from ..store import without_passwords
-from .content import Facts, Label, Settings, algorithms, test_of
+from .content import Facts, Label, Settings, algorithms, assignments, test_of
 from .models import fetch_model, log_model
 from .reading import Recorded, read_space, read_study, read_trials
 from .recorder import Recorder
@@ -24,6 +24,7 @@ __all__ = [
     "Registered",
     "Settings",
     "algorithms",
+    "assignments",
     "champion",
     "check",
     "fetch_model",

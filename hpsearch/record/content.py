@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import io
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "Label",
     "Settings",
     "algorithms",
+    "assignments",
     "child_metrics",
     "child_name",
     "child_params",
@@ -242,6 +244,21 @@ def algorithms(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} from trial {n} on" if n else name for n, name in algos)
 
 
+def assignments(values: Mapping[str, Any]) -> str:
+    """Labels and their values, on one line, as ``--fix`` takes each."""
+    return ", ".join(f"{label}={_assigned(value)}" for label, value in values.items())
+
+
+def _assigned(value: Any) -> str:
+    """A string as it is, unless it reads as JSON or has no place on a line; all else as JSON."""
+    if isinstance(value, str) and value.isprintable():
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value)
+
+
 def source_tags(settings: Settings) -> dict[str, str]:
     """Who ran what, in the tags in which MLflow's pages show it."""
     tags = {"mlflow.source.type": "LOCAL"}
@@ -306,7 +323,7 @@ def _about(settings: Settings, counts: Mapping[str, int]) -> list[str]:
         "Command": f"`{settings['command']}`" if settings.get("command") else None,
         "Objective": objective(settings),
         "Algorithm": algorithms(settings),
-        "Fixed": ", ".join(f"{key}={value}" for key, value in settings.get("fix", {}).items()),
+        "Fixed": assignments(settings.get("fix", {})),
         "Started from": settings.get("warm_start", {}).get("study"),
         "Seed": settings.get("seed"),
         "Budget": ", ".join(f"{key} {value}" for key, value in budget.items()),

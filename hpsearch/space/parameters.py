@@ -121,15 +121,22 @@ class Parameters(Mapping[str, Parameter]):
 
     def differing(self, point: Mapping[str, Value]) -> list[str]:
         """The fixed labels of which a point has another value."""
-        return [label for label, value in self.fixed.items() if point.get(label, value) != value]
+        return [
+            label
+            for label, value in self.fixed.items()
+            if label in point and not identical(point[label], value)
+        ]
 
-    def idle(self) -> dict[str, str]:
-        """The fixed labels that are active at no point, for what others are fixed to, and why."""
-        return {
-            label: self.why_inactive(label, self.fixed)
+    def idle(self) -> list[str]:
+        """The fixed labels that other fixed ones switch off.
+
+        Of a condition on several labels that is known where all of them are fixed.
+        """
+        return [
+            label
             for label in self.fixed
             if all(self._undecided(place) is None for place in self._table[label].places)
-        }
+        ]
 
     def with_fixed(self, values: Mapping[str, Value]) -> Parameters:
         """The same table with more labels fixed."""
@@ -191,8 +198,9 @@ class Parameters(Mapping[str, Parameter]):
         """
         given = self.check_partial(values)
         asked = self.with_fixed(given)
-        for label, why in asked.idle().items():
+        for label in asked.idle():
             if label in given:
+                why = self.why_inactive(label, asked.fixed)
                 raise PointError(f"{label!r} is not active in this point: {why}.")
         if all(
             label in given
@@ -212,15 +220,15 @@ class Parameters(Mapping[str, Parameter]):
             for turn in range(-1, most):
                 self.violated(self.complete(lambda p: _turned(p.word, turn)))  # noqa: B023
 
-    def why_inactive(self, label: str, point: Point) -> str:
-        """Say which values the label would need."""
+    def why_inactive(self, label: str, point: Point, of: str = "the point") -> str:
+        """Say which values the label would need, and which the point has, or what it is `of`."""
         needs = [
             " and ".join(f"{guard.condition!r} is {guard.expected!r}" for guard in place)
             for place in self._table[label].places
         ]
         reads = {name for place in self._table[label].places for g in place for name in g.labels}
         has = ", ".join(f"{name}={point[name]!r}" for name in sorted(reads) if name in point)
-        return f"it needs {' or '.join(needs)}; the point has {has or 'none of these'}"
+        return f"it needs {' or '.join(needs)}; {of} has {has or 'none of these'}"
 
     def violated(self, point: Point) -> str | None:
         """Return the first constraint that the point violates, None if it is legal.

@@ -262,7 +262,9 @@ def _beginning(session: Session) -> str:
     """The study, and what it holds already."""
     there = f" goes on after {counted(session.before, 'trial')}" if session.before else ""
     total = session.options.total
-    most = "" if total is None else f", {counted(total, 'trial')} at most"
+    most = (
+        "" if total is None or session.before >= total else f", {counted(total, 'trial')} at most"
+    )
     return f"Study {session.store.name!r}{there}{most}."
 
 

@@ -24,7 +24,7 @@ from .options import WHERE, Options, resumed
 from .pace import Paced
 from .problem import Problem, agreed
 from .rebuilding import rebuild
-from .resuming import check_same, say_what_changes, what_is_recorded
+from .resuming import check_same, what_changes, what_is_recorded
 from .tally import latest
 from .warm import Warm, earlier_of, warm_start
 from .watch import Watcher
@@ -169,15 +169,18 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     check_same(store.name, settings, problem, wanted.options, watcher.note)
     options = resumed(wanted.options, settings)
     warm = warm_start(problem, options, settings, watcher.note)
-    algorithm, uri, experiment = _ready(wanted, options, settings, warm)
+    trials = [*latest(attempts).values()]
+    ran = sum(trial.source == "enqueued" for trial in trials)
+    algorithm, uri, experiment = _ready(wanted, options, settings, warm, ran)
     engine = problem.engine(settings["seed"])
     about = _tried(dataclasses.replace(wanted, options=options), engine, settings["seed"])
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
     if before and now and before != now:
         watcher.note("Warning: the data is not what it was; earlier values may not compare.")
-    trials = [*latest(attempts).values()]
-    say_what_changes(trials, settings, options, problem, watcher.note)
-    changed = _changeable(options, uri, experiment) | what_is_recorded(trials, settings, options)
+    for text in what_changes(trials, settings, options, problem):
+        watcher.note(text)
+    changed = _changeable(problem, options, uri, experiment)
+    changed |= what_is_recorded(trials, settings, options)
     changed |= _source_of(problem)
     store.update(state="running", **changed, **about)
     store.queue("study")
@@ -185,16 +188,25 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
 
 
 def _ready(
-    wanted: Wanted, options: Options, settings: Mapping[str, Any], warm: Warm | None
+    wanted: Wanted,
+    options: Options,
+    settings: Mapping[str, Any],
+    warm: Warm | None,
+    ran: int = 0,
 ) -> tuple[Algorithm, str, str]:
-    """The algorithm, MLflow's store and experiment, after labels and store have been checked."""
+    """The algorithm, MLflow's store and experiment, after labels and store have been checked.
+
+    Args:
+        ran: how many of the points that are enqueued have run.
+    """
     from .. import record, suggest
 
     problem = wanted.problem
     fixed = problem.parameters.with_fixed(options.fix)
-    for label, why in fixed.idle().items():
+    for label in fixed.idle():
+        why = fixed.why_inactive(label, fixed.fixed, "what is fixed")
         wanted.watcher.note(f"Warning: {label} is fixed, and active at no point: {why}.")
-    for point in options.enqueue:
+    for point in options.enqueue[ran:]:
         agreed(fixed, point)
     make = functools.partial(
         suggest.make,
@@ -270,7 +282,7 @@ def _settings(
     problem: Problem, options: Options, command: str, uri: str, experiment: str
 ) -> dict[str, Any]:
     seed = secrets.randbits(31) if options.seed is None else options.seed
-    return _changeable(options, uri, experiment) | {
+    return _changeable(problem, options, uri, experiment) | {
         "space": problem.name,
         "metric": problem.metric,
         "direction": problem.direction,
@@ -301,13 +313,13 @@ def _source_of(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _changeable(options: Options, uri: str, experiment: str) -> dict[str, Any]:
+def _changeable(problem: Problem, options: Options, uri: str, experiment: str) -> dict[str, Any]:
     """The settings that a resume may change."""
     return {
         "algo": options.algo,
         "grid_steps": options.grid_steps,
         "repeats": options.repeats,
-        "fix": dict(options.fix),
+        "fix": problem.parameters.with_fixed(options.fix).fixed,
         "enqueue": [dict(point) for point in options.enqueue],
         "baselines": options.baselines,
         "keep_models": options.keep_models,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import StudyError, counted
 from ..trial import Trial
 from .options import OURS, Options
 from .problem import Problem
-from .tally import counts_of
+from .tally import UNENDED, counts_of
 
-__all__ = ["check_same", "say_what_changes", "what_is_recorded"]
+__all__ = ["check_same", "what_changes", "what_is_recorded"]
 
 
 def check_same(
@@ -63,13 +63,9 @@ def _what_changed(name: str, settings: Mapping[str, Any], problem: Problem) -> s
     )
 
 
-def say_what_changes(
-    trials: Sequence[Trial],
-    settings: Mapping[str, Any],
-    options: Options,
-    problem: Problem,
-    note: Callable[[str], None],
-) -> None:
+def what_changes(
+    trials: Sequence[Trial], settings: Mapping[str, Any], options: Options, problem: Problem
+) -> Iterator[str]:
     """Tell of another algorithm, of other fixed values, and of a budget that is used up.
 
     Args:
@@ -78,22 +74,34 @@ def say_what_changes(
     """
     algo = settings.get("algo", options.algo)
     if options.algo != algo:
-        note(f"The algorithm is {options.algo} from here on; before, it was {algo}.")
-    now = problem.parameters.with_fixed(options.fix)
-    before = problem.parameters.with_fixed(settings.get("fix", {}))
-    if now.fixed != before.fixed:
-        text = f"Fixed from here on: {_written(now.fixed)}; before: {_written(before.fixed)}."
-        others = sum(not now.agrees(trial.point) for trial in trials)
-        if others:
-            text += f" {counted(others, 'trial')} of {len(trials):,} had other values"
-            text += "; the search does not learn from them." if options.algo in OURS else "."
-        note(text)
+        yield f"The algorithm is {options.algo} from here on; before, it was {algo}."
+    yield from _other_values(trials, settings, options, problem)
     done = counts_of(trials)["total"]
     if options.total is not None and done >= options.total:
-        note(
+        yield (
             f"The study has {counted(done, 'trial')} already, and max_trials counts all of them: "
             f"nothing to run. For more: --max-trials {done + 20} (max_trials={done + 20})"
         )
+
+
+def _other_values(
+    trials: Sequence[Trial], settings: Mapping[str, Any], options: Options, problem: Problem
+) -> Iterator[str]:
+    from ..record import assignments
+
+    now = problem.parameters.with_fixed(options.fix)
+    before = problem.parameters.with_fixed(settings.get("fix", {}))
+    if not (now.differing(before.fixed) or now.fixed.keys() ^ before.fixed.keys()):
+        return
+    fixed, was = (assignments(each.fixed) or "nothing" for each in (now, before))
+    text = f"Fixed from here on: {fixed}; before: {was}."
+    others = [trial for trial in trials if not now.agrees(trial.point)]
+    if others:
+        text += f" {counted(len(others), 'trial')} of {len(trials):,} had other values"
+        text += "; the search does not learn from them." if options.algo in OURS else "."
+    if again := sum(trial.status in UNENDED for trial in others):
+        text += f" {again} of these did not end, and may run again as begun."
+    yield text
 
 
 def what_is_recorded(
@@ -103,15 +111,12 @@ def what_is_recorded(
 
     A total that the study has exceeded already ends nothing, so the one that it had is kept.
     """
+    begun = 1 + max((trial.number for trial in trials), default=-1)
     algos = settings.get("algos", [[0, settings.get("algo", options.algo)]])
-    if options.algo != algos[-1][1]:
-        begun = 1 + max((trial.number for trial in trials), default=-1)
-        algos = [*(item for item in algos if item[0] < begun), [begun, options.algo]]
+    algos = [item for item in algos if item[0] < begun]  # the others have had no trial
+    if not algos or algos[-1][1] != options.algo:
+        algos.append([begun, options.algo])
     budget = options.budget()
     if options.total is not None and counts_of(trials)["total"] > options.total:
-        budget["max_trials"] = settings["budget"]["max_trials"]
+        budget["max_trials"] = settings.get("budget", {}).get("max_trials")
     return {"algos": algos, "budget": budget}
-
-
-def _written(fixed: Mapping[str, Any]) -> str:
-    return ", ".join(f"{label}={value}" for label, value in fixed.items()) or "nothing"

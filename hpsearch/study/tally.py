@@ -11,8 +11,9 @@ from typing import Any, TypeAlias, TypeVar, final
 from ..trial import Observation, Status, Trial, finite
 from .problem import Problem
 
-__all__ = ["Tally", "best_of", "counts_of", "latest", "ranked", "totals_of"]
+__all__ = ["UNENDED", "Tally", "best_of", "counts_of", "latest", "ranked", "totals_of"]
 
+UNENDED = (Status.RUNNING, Status.CANCELLED, Status.LOST)  # which teach nothing, and may run again
 MOST_LOST = 3  # attempts at one trial whose workers were lost before they trained
 
 Rank: TypeAlias = tuple[float, int]

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 from ..errors import PointError, StudyError, counted
 from ..space import Parameters
 from ..store import Store
-from ..trial import Observation, Point, Status, Trial
+from ..trial import Observation, Point, Trial
 from .options import Options
 from .problem import Problem
-from .tally import latest
+from .tally import UNENDED, latest
 
 __all__ = ["Warm", "earlier_of", "warm_start"]
 
@@ -90,12 +90,11 @@ def earlier_of(warm: Warm | None) -> list[Observation]:
 
 def _observed(trials: Iterable[Trial], *, maximize: bool) -> list[Observation]:
     """Trials that ended for good, as an algorithm learns from them."""
-    unended = (Status.RUNNING, Status.CANCELLED, Status.LOST)
     sign = -1.0 if maximize else 1.0
     return [
         Observation(t.number, t.point, None if t.value is None else sign * t.value)
         for t in trials
-        if t.status not in unended
+        if t.status not in UNENDED
     ]
 
 

@@ -10,24 +10,23 @@ The fewer parameters it has, the fewer trials that takes, and the sooner it is l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import Codes, Mask
+from .codes import Atom, Codes, Mask
 from .columns import Columns
 from .told import Told
 from .warps import least_believed
 
-__all__ = ["EVERY", "Branch", "Branches", "believed", "looks", "promising", "stalled"]
+__all__ = ["EVERY", "Branch", "Branches", "Stall", "believed", "looks", "promising", "stalled"]
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
-TOLD = 25  # ended trials, times the columns of its own, before a branch is looked at
-MOST_TOLD = 100  # … at most, and before one without columns is
-DRAWN = 64  # rows of a branch, to see which columns it has
+PER_COLUMN = 25  # ended trials, for each column that is new in a branch, before it is looked at
+LATEST = 100  # ended trials from which on every branch is
 STALLED = 15  # losses in a row that were no worthwhile improvement
 WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
 FIRST = 30  # losses of which the lower quartile is typical
@@ -46,38 +45,45 @@ def believed(losses: Codes) -> Codes:
     return np.where(known & (losses >= least_believed(losses[known])), losses, np.inf)
 
 
-def stalled(losses: Codes) -> bool:
-    """Whether the latest of all losses (n,) are no worthwhile improvement on those before them."""
-    known = losses[np.isfinite(losses)]
-    if len(known) <= STALLED:
-        return False
-    latest = len(known) - STALLED
-    fair = believed(known)
-    best, before = fair.min(), fair[:latest].min()
-    typical = _lower_quartile(known[:FIRST])
-    return bool(before - best <= WORTHWHILE * (typical - best))
+def stalled(losses: Codes) -> Mask:
+    """Whether a search had stalled after each number of its trials, from none to all n (n + 1,).
+
+    It had where its latest losses were no worthwhile improvement on those before them.
+    """
+    known = np.isfinite(losses)
+    after = np.zeros(known.sum() + 1, dtype=bool)
+    if len(after) > STALLED + 1:
+        best = np.minimum.accumulate(believed(losses)[known])
+        before, now = best[:-STALLED], best[STALLED:]
+        typical = _lower_quartile(losses[known][:FIRST])
+        after[STALLED + 1 :] = before - now <= WORTHWHILE * (typical - now)
+    found: Mask = after[np.append(0, known.cumsum())]
+    return found
 
 
-def promising(told: Told, inside: NDArray[np.intp], best: float, since: int) -> bool:
+def promising(told: Told, inside: NDArray[np.intp], stall: Stall, since: int) -> bool:
     """Whether a branch may catch up with the best loss of all, as its trials go.
 
     It is given a few looks; the latest of them have to close a share of the gap. What counts as one
-    is every trial in it whose turn may have been one. (In the work above an arm is left when its
-    bound, as it goes on, is no better than another.)
+    is every trial in it that may have been one: where the search had stalled, and by its turn. (In
+    the work above an arm is left when its bound, as it goes on, is no better than another.)
 
     Args:
         inside: which of the trials are in the branch, ascending.
-        best: the least of all losses that are believed.
-        since: the turn from which on the branch is looked at.
+        since: the number of trials from which on the branch is looked at.
     """
     backwards = range(len(inside) - 1, -1, -1)
-    looked = (k for k in backwards if (n := told.turns[inside[k]]) >= since and looks(n))
+    looked = (
+        k
+        for k in backwards
+        if (n := inside[k]) >= since and stall.after[n] and looks(told.turns[n])
+    )
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:
         return True
     losses = np.nan_to_num(told.losses[inside], nan=np.inf)
     before, after = losses[: latest[-1]].min(initial=np.inf), losses.min()
-    return bool(after < before and before - after >= CATCHING_UP * (before - best))
+    return bool(after < before and before - after >= CATCHING_UP * (before - stall.best))
 
 
 @final
@@ -88,12 +94,10 @@ class Branch:
     Attributes:
         column: of the choice.
         code: of the option.
-        begins: ended trials from which on it is looked at.
     """
 
     column: int
     code: float
-    begins: int = MOST_TOLD
 
     def holds(self, rows: Codes) -> Mask:
         """Which of the rows (n, columns) are in it."""
@@ -109,7 +113,7 @@ class Branch:
 
 
 @final
-class Branches:
+class Branches(Sequence[Branch]):
     """The options of the choices of names that decide whether other columns are active."""
 
     def __init__(self, columns: Columns) -> None:
@@ -121,37 +125,86 @@ class Branches:
             for j in atom.columns
         }
         self._all = [
-            _begun(Branch(j, float(code)), columns)
+            Branch(j, float(code))
             for j in sorted(deciding)
             if not columns[j].ordered and columns[j].edges is not None
             for code in range(columns[j].count)
         ]
+        self._own = [_own(columns, branch) for branch in self._all]
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> Iterator[Branch]:
-        return iter(self._all)
+    def __getitem__(self, number: Any) -> Any:
+        return self._all[number]
 
-    def neglected(self, told: Told) -> list[Branch]:
-        """Those to look at: where the search has stalled, what the best trial is not in."""
-        begun = [branch for branch in self._all if len(told) >= branch.begins]
-        if not begun or not stalled(told.losses):
-            return []
-        best = told.rows[believed(told.losses).argmin()]
-        return [branch for branch in begun if best[branch.column] != branch.code]
+    def stall(self, told: Told) -> Stall | None:
+        """None where the search goes on well, or there is no branch to look at."""
+        if not self._all or not (after := stalled(told.losses))[-1]:
+            return None
+        best = int(believed(told.losses).argmin())
+        neglected = [*self._neglected(told.rows[best], len(told))]
+        return Stall(neglected, float(told.losses[best]), after) if neglected else None
+
+    def _neglected(self, best: Codes, count: int) -> Iterator[tuple[Branch, int]]:
+        """The branches that the best row is not in, and since how many trials each is looked at.
+
+        The fewer columns one has that the best row does not have, the fewer trials show what it is
+        worth. One without any has a value like other options, which the search of all knows.
+        """
+        absent = np.isnan(best)
+        for branch, own in zip(self._all, self._own, strict=True):
+            if best[branch.column] != branch.code:
+                new = int((own & absent).sum())
+                since = min(PER_COLUMN * new, LATEST) if new else LATEST
+                if count >= since:
+                    yield branch, since
 
 
-def _begun(branch: Branch, columns: Columns) -> Branch:
-    """The branch, looked at the sooner the fewer columns there are that its choice decides about."""
-    decided = {branch.column}
-    for j, column in enumerate(columns):  # what decides about a column stands before it
-        if any(decided.intersection(atom.columns) for place in column.places for atom in place):
-            decided.add(j)
-    shares = np.random.default_rng(0).random((DRAWN, len(columns)))
-    active = np.flatnonzero(~np.isnan(branch.drawn(columns, shares)).all(axis=0))
-    own = len(decided.intersection(active.tolist()) - {branch.column})
-    return replace(branch, begins=min(TOLD * own, MOST_TOLD) if own else MOST_TOLD)
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Stall:
+    """A search that has stalled.
+
+    Attributes:
+        neglected: the branches to look at, and since how many trials each is.
+        best: the least loss that is believed.
+        after: whether the search had stalled after each number of its trials (n + 1,).
+    """
+
+    neglected: Sequence[tuple[Branch, int]]
+    best: float
+    after: Mask
+
+
+def _own(columns: Columns, branch: Branch) -> Mask:
+    """Which columns (columns,) may be active in a branch because of the options that it stands for.
+
+    These are its own and those without which it is not active. A condition that reads several
+    columns may hold, as far as is known.
+    """
+    allowed = {branch.column: np.arange(columns[branch.column].count) == branch.code}
+    for j in range(branch.column, -1, -1):  # what decides about a column stands before it
+        places = columns[j].places
+        for atom in places[0] if j in allowed and len(places) == 1 else ():
+            if atom.allowed is not None:
+                (i,) = atom.columns
+                allowed[i] = atom.allowed & allowed.get(i, True)
+    possible, follows = np.zeros((2, len(columns)), dtype=bool)
+
+    def may_hold(atom: Atom) -> bool:
+        if atom.allowed is None:
+            return atom.partly or bool(possible[[*atom.columns]].all())
+        (i,) = atom.columns
+        return bool(possible[i] and (atom.allowed & allowed.get(i, True)).any())
+
+    for j, column in enumerate(columns):
+        reads = {i for place in column.places for atom in place for i in atom.columns}
+        possible[j] = any(all(map(may_hold, place)) for place in column.places)
+        follows[j] = any(i in allowed or follows[i] for i in reads)
+    found: Mask = possible & follows
+    found[[*allowed]] = False
+    return found
 
 
 def _lower_quartile(losses: Codes) -> float:

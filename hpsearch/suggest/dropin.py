@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, Never, TypeAlias, final
 
 import numpy as np
 from hyperopt.base import (
@@ -33,7 +33,7 @@ WHY = "hpsearch"  # the key of `misc` under which a document says why it was sug
 
 
 def hyperopt_algo(
-    pace: str = "thorough", *asked: Any, repeats: bool = False, **others: Any
+    pace: str = "thorough", *asked: Any, repeats: bool = False, **others: Never
 ) -> Algo:
     """Return our search for ``hyperopt.fmin(..., algo=hpsearch.hyperopt_algo())``.
 
@@ -164,11 +164,10 @@ class _Search:
 
 def _refuse(settings: Mapping[str, Any]) -> None:
     """There are none but the pace and `repeats`."""
-    if settings:
+    for setting in settings:
         raise TypeError(
-            f"hyperopt_algo has no {', '.join(settings)}. What tpe.suggest is told, such as "
-            "n_startup_jobs and gamma, it finds out by itself: leave these out. Its settings are a "
-            "pace and repeats=True."
+            f"hyperopt_algo has no {setting!r}. {nearest(setting, ('pace', 'repeats'))} What "
+            "tpe.suggest is told, such as n_startup_jobs and gamma, it finds out by itself."
         )
 
 

@@ -13,7 +13,7 @@ import contextlib
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 from ..errors import SearchStopped
-from .branches import EVERY, Branch, Branches, believed, looks, promising
+from .branches import EVERY, Branch, Branches, Stall, looks, promising
 from .codes import Codes
 from .columns import Columns
 from .earlier import Earlier
@@ -184,23 +184,22 @@ class Searcher:
     ) -> Iterator[Found]:
         """Rows in the order of their expected improvement; where that stalls, of one branch first."""
         asked, running = Asked(told, number, number, random), pending[-MOST_BELIEVED:]
-        neglected = self._branches.neglected(told)
-        if neglected:
+        stall = self._branches.stall(told)
+        if stall is not None:
             # Both the search of all and that of branches take all turns.
             asked = replace(asked, turn=number // EVERY)
             if looks(number):
-                yield from self._looked(neglected, running, asked)
+                yield from self._looked(stall, running, asked)
         yield from self._ranking.of(Scope(self._columns, told, running, self._surrogates), asked)
 
-    def _looked(self, branches: Sequence[Branch], running: Codes, asked: Asked) -> Iterator[Found]:
+    def _looked(self, stall: Stall, running: Codes, asked: Asked) -> Iterator[Found]:
         """Rows of those of the branches whose turn it is, as far as they promise something."""
-        told = asked.told
-        best = float(believed(told.losses).min())
-        turn, first = divmod(asked.turn, len(branches))
+        told, neglected = asked.told, stall.neglected
+        turn, first = divmod(asked.turn, len(neglected))
         asked = replace(asked, number=turn, turn=turn)  # each branch by itself takes all turns
-        for branch in [*branches[first:], *branches[:first]][:MOST_LOOKED]:
+        for branch, since in [*neglected[first:], *neglected[:first]][:MOST_LOOKED]:
             inside = np.flatnonzero(branch.holds(told.rows))
-            if promising(told, inside, best, branch.begins):
+            if promising(told, inside, stall, since):
                 with contextlib.suppress(np.linalg.LinAlgError):
                     yield from self._inside(branch, inside, running, asked)
 

@@ -1,12 +1,14 @@
 """Algorithms that go through a sequence of their own: `qmc` (Sobol) and `grid`.
 
-The history only tells how far they are: trial `number` takes the k-th legal point, where k counts
-the earlier trials that were suggested (not enqueued ones and baselines).
+The history only tells how far they are. Of `qmc` a trial takes the k-th legal point, where k counts
+the earlier trials that were suggested (not enqueued ones and baselines); of `grid` the first one that no
+trial has tried, whatever suggested it.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, final
@@ -19,6 +21,7 @@ from ..errors import SearchStopped, SpaceError
 from ..space import Parameter, Parameters
 from ..trial import Observation, Point, Suggestion, Value, Why
 from .legal import first_legal
+from .told import common
 
 __all__ = ["Walked", "grid_of", "grid_size", "qmc_of"]
 
@@ -32,13 +35,21 @@ class Walked:
     Args:
         start: returns the sequence for a seed.
         source: what its suggestions are said to come from; see `Why`.
+        once: whether points that were tried are left out, whatever suggested them.
     """
 
     def __init__(
-        self, parameters: Parameters, start: Callable[[int], Iterator[Point]], *, source: str
+        self,
+        parameters: Parameters,
+        start: Callable[[int], Iterator[Point]],
+        *,
+        source: str,
+        once: bool = False,
     ) -> None:
         self._parameters = parameters
-        self._start = start
+        self._start, self._once = start, once
+        self._ended: list[Observation] = []
+        self._tried: set[str] = set()
         self._why = Why(source)
         self._begin(0)
 
@@ -56,19 +67,41 @@ class Walked:
         """
         if seed != self._seed:
             self._begin(seed)
-        earlier = {
-            trial.number
-            for trial in (*history, *pending)
-            if trial.source == "suggested" and trial.number < number
-        }
-        found = self._legal(len(earlier))
+        if self._once:
+            found = self._untried(history, pending)
+        else:
+            earlier = {
+                trial.number
+                for trial in (*history, *pending)
+                if trial.source == "suggested" and trial.number < number
+            }
+            found = self._legal(len(earlier))
         return None if found is None else Suggestion(copy.deepcopy(found), self._why)
+
+    def _untried(
+        self, history: Sequence[Observation], pending: Sequence[Observation]
+    ) -> Point | None:
+        kept = common(self._ended, history)
+        if kept < len(self._ended):
+            kept, self._ended, self._tried, self._first = 0, [], set(), 0
+        self._tried.update(_key(trial.point) for trial in history[kept:])
+        self._ended += history[kept:]
+        while (point := self._legal(self._first)) is not None and _key(point) in self._tried:
+            self._first += 1
+        running = {_key(trial.point) for trial in pending}
+        points = (self._legal(k) for k in itertools.count(self._first))
+        return next(
+            point
+            for point in points
+            if point is None or not (_key(point) in running or _key(point) in self._tried)
+        )
 
     def _begin(self, seed: int) -> None:
         self._seed = seed
         self._points = self._start(seed)
         self._found: list[Point] = []
         self._stopped: SearchStopped | None = None
+        self._first = 0  # of the legal points, those before it were tried
 
     def _legal(self, k: int) -> Point | None:
         """The k-th legal point; what is found is kept, also that the search stopped."""
@@ -114,7 +147,10 @@ def grid_of(parameters: Parameters, steps: int) -> Walked:
     """
     _check_steps(steps)
     return Walked(
-        parameters, lambda seed: (point for point, _ in _grid(parameters, steps)), source="grid"
+        parameters,
+        lambda seed: (point for point, _ in _grid(parameters, steps)),
+        source="grid",
+        once=True,
     )
 
 
@@ -220,6 +256,11 @@ def _check_steps(steps: Any) -> None:
         raise SpaceError(
             f"A grid needs a whole number of steps from 1, got {steps!r}. Write for example 5."
         )
+
+
+def _key(point: Point) -> str:
+    """Equal for equal points, to the type of each value."""
+    return json.dumps(point, sort_keys=True)
 
 
 def _no_choice(parameter: Parameter) -> Value:

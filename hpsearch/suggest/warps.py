@@ -78,6 +78,7 @@ class Logarithmic:
     """The logarithm of the distance from the best loss, that of the median of who leads being 1.
 
     Attributes:
+        values: of the losses, in their order (n,).
         low: the best loss.
         scale: the median's distance from it.
         zero: the logarithm at value 0.
@@ -104,7 +105,8 @@ class Logarithmic:
 
 
 Warped: TypeAlias = Linear | Logarithmic
-"""Warped losses; those that lead have mean 0 and variance 1."""
+"""Warped losses: their `values` (n,), of which those that lead have mean 0 and variance 1, and the ways
+back: the `loss` at a value, its `slope` there, and the values of losses that came `later`."""
 
 Warp: TypeAlias = Callable[[Codes], Warped]
 """Makes warped losses of tame ones; see `warped`."""
