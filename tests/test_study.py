@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import signal
 import statistics
 import subprocess
@@ -265,6 +266,8 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"max_evals": 5}, r"search\(\) has no option 'max_evals'; here it is max_trials"),
         ({"direction": "maximize"}, r"no option 'direction'; here it is maximize=True"),
         ({"trials": None}, r"no option 'trials'; here it is study= with resume=True"),
+        ({"random_state": 1}, r"no option 'random_state'; here it is seed"),
+        ({"pruner": None}, r"here it is a callback of the Space, such as EarlyStopping"),
         ({"overwrite": True}, r"no option 'overwrite'; here it is study= with a new name"),
         ({"fix": "m=a"}, r"fix is a dict \{label: value\}, got 'm=a'"),
         ({"fix": None}, r"fix is a dict \{label: value\}, got None"),
@@ -413,6 +416,7 @@ def test_a_resumed_study_says_what_it_is_told_that_it_was_not_before(
     said = capsys.readouterr().err
     assert "Fixed from here on: nothing; before: m=b.\n" in said
     with Store.open(Path("mlruns/studies"), "mine", write=False) as store:
+        assert store.settings["fix_from"] == 9
         assert algorithms(store.settings) == "qmc, fast from trial 7 on, tpe from trial 9 on"
 
 
@@ -466,6 +470,18 @@ def test_fixed_values_are_told_apart_by_type(capsys: pytest.CaptureFixture[str])
     assert 'Fixed from here on: o="true"; before: o=true.' in capsys.readouterr().err
 
 
+def test_the_end_of_a_search_tells_that_it_waits_for_mlflow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hpsearch.study.session.MANY_OWED", 0)
+    found(max_trials=4, progress=True)
+    assert re.search(
+        r"The search has ended; MLflow still gets \d+ records", capsys.readouterr().err
+    )
+    found(max_trials=4, progress=True, offline=True)
+    assert "still gets" not in capsys.readouterr().err
+
+
 def test_a_total_that_is_exceeded_already_does_not_take_the_place_of_the_one_before() -> None:
     found(study="mine", max_trials=6)
     assert found(study="mine", resume=True, max_trials=4).counts["total"] == 6
@@ -492,7 +508,16 @@ def test_a_resumed_study_that_would_turn_its_direction_is_refused() -> None:
     with pytest.raises(
         StudyError, match="was begun to maximize value, and this would minimize value"
     ):
-        found(study="mine", resume=True)
+        found(study="mine", resume=True, maximize=False)
+
+
+def test_a_resumed_study_maximizes_if_it_did_before() -> None:
+    first = found(study="mine", maximize=True)
+    again = found(study="mine", resume=True, max_trials=9)
+    assert again.direction == "maximize" and again.best.value >= first.best.value > 0
+    with hpsearch.Study(WORDS, study="mine", resume=True, max_trials=9) as study:
+        assert study.best.value == again.best.value
+    assert found(study="new", resume=True).direction == "minimize"
 
 
 def test_points_enqueued_on_resume_are_added_to_those_of_before() -> None:

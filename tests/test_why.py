@@ -23,6 +23,7 @@ from hpsearch.trial import Algorithm, Key, Outcome, Status, Suggestion, Trial, W
 MAXIMIZED = {"metric": "val_accuracy", "direction": "maximize"}
 MINIMIZED = {"metric": "val_loss", "direction": "minimize"}
 
+POINT = {"net": "deep", "x": 0.5}
 WHOLE = Why("local", -0.9731, 0.01234, 0.0021, 14, 0.0312)
 
 
@@ -30,7 +31,7 @@ WHOLE = Why("local", -0.9731, 0.01234, 0.0021, 14, 0.0312)
 
 
 def test_a_prediction_is_told_in_the_sign_of_a_maximized_metric() -> None:
-    assert why_lines(WHOLE, MAXIMIZED) == [
+    assert why_lines(WHOLE, MAXIMIZED, POINT) == [
         "local search",
         "expected val_accuracy 0.973 ± 0.012, expected improvement 0.0021",
         "nearest to trial 14 (distance 0.031)",
@@ -39,7 +40,7 @@ def test_a_prediction_is_told_in_the_sign_of_a_maximized_metric() -> None:
 
 def test_a_prediction_is_told_in_the_sign_of_a_minimized_metric() -> None:
     why = Why("parzen", 2.5, 0.25, 0.1, 0, 0.0)
-    assert why_lines(why, MINIMIZED) == [
+    assert why_lines(why, MINIMIZED, POINT) == [
         "drawn from where good trials are",
         "expected val_loss 2.50 ± 0.25, expected improvement 0.1",
         "nearest to trial 0 (distance 0)",
@@ -66,15 +67,15 @@ def test_a_prediction_is_told_in_the_sign_of_a_minimized_metric() -> None:
         (
             Why("parzen", loss=1.5, improvement=0.25, branch="net"),
             [
-                "drawn from where good trials are, with this net only: the search of all had stalled",
-                "expected val_loss 1.5, expected improvement 0.25 on the best with this net",
+                "drawn from where good trials are, with net=deep only: the search of all had stalled",
+                "expected val_loss 1.5, expected improvement 0.25 on the best with net=deep",
             ],
         ),
         (Why("of a later version"), ["of a later version"]),
     ],
 )
 def test_what_is_not_known_is_left_out(why: Why, lines: list[str]) -> None:
-    assert why_lines(why, MINIMIZED) == lines
+    assert why_lines(why, MINIMIZED, POINT) == lines
 
 
 @pytest.mark.parametrize(
@@ -94,12 +95,12 @@ def test_what_is_not_known_is_left_out(why: Why, lines: list[str]) -> None:
 def test_a_value_has_as_many_decimals_as_its_spread(
     loss: float, spread: float | None, told: str
 ) -> None:
-    line = why_lines(Why("local", loss, spread), MINIMIZED)[1]
+    line = why_lines(Why("local", loss, spread), MINIMIZED, POINT)[1]
     assert line == f"expected val_loss {told}"
 
 
 def test_a_maximized_loss_of_zero_has_no_sign() -> None:
-    assert why_lines(Why("local", 0.0), MAXIMIZED)[1] == "expected val_accuracy 0"
+    assert why_lines(Why("local", 0.0), MAXIMIZED, POINT)[1] == "expected val_accuracy 0"
 
 
 # In `hpsearch show`

@@ -40,12 +40,14 @@ def best_command(
 ) -> None:
     """Show the best trial of STUDY, by default the latest."""
     from ..record import test_of
+    from ..report import repeats_of
     from ..study import best_of, folder_option, value_text
     from ..trial import finite
     from .tables import metrics_text, point_lines
 
     name, settings, trials, runs = read(folder, study)
-    best = best_of(trials, maximize=settings["direction"] == "maximize")
+    maximize = settings["direction"] == "maximize"
+    best = best_of(trials, maximize=maximize)
     if best is None:
         see = f"hpsearch show {name}{folder_option(folder)}"
         click.echo(f"Error: No trial of {name} has succeeded. See: {see}", err=True)
@@ -68,6 +70,15 @@ def best_command(
         click.echo(f"  {line}")
     if test:
         click.echo(f"On the test data: {metrics_text(test)}")
+    again = next(
+        (r for r in repeats_of(trials, maximize=maximize) if best.number in r.numbers), None
+    )
+    if again is not None:
+        click.echo(
+            f"Its point was tried {len(again.numbers)} times: {value_text(again.mean)} ± "
+            f"{value_text(again.error)} on average. Others by their means: "
+            f"hpsearch show {name}{folder_option(folder)}"
+        )
 
 
 def _save(folder: Path, name: str, best: Any, file: Path) -> None:

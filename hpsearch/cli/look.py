@@ -172,7 +172,8 @@ def _show_study(
         f"{settings['state']}, {_done(counts_of(trials)['total'], most)} trials"
     )
     if fixed := settings.get("fix"):
-        click.echo(f"Fixed: {assignments(fixed)}")
+        since = f" from trial {start} on" if (start := settings.get("fix_from")) else ""
+        click.echo(f"Fixed{since}: {assignments(fixed)}")
     if settings.get("warm_start"):
         click.echo(f"Started from: {settings['warm_start']['study']}")
     if (fast_from := settings.get("fast_from")) is not None:
@@ -210,6 +211,8 @@ def _show_repeats(repeats: Sequence[Any]) -> None:
     ]
     click.echo(f"\nTried more than once: {counted(len(repeats), 'point')}")
     print_table(["mean", "its error", "trials", "point"], rows, right=3)
+    if len(repeats) > len(rows):
+        click.echo(f"… and {len(repeats) - len(rows)} more")
 
 
 def _show_trial(
@@ -221,7 +224,7 @@ def _show_trial(
 
     value = "" if trial.value is None else f", {settings['metric']} {value_text(trial.value)}"
     click.echo(f"Trial {trial.number} of {name}: {trial.status.value}{value}")
-    why = [] if trial.why is None else why_lines(trial.why, settings)
+    why = [] if trial.why is None else why_lines(trial.why, settings, trial.point)
     rows = {
         "source": f"{trial.source} {trial.name or ''}".strip(),
         **({"why": f"\n{' ' * 14}".join(why)} if why else {}),

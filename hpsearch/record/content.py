@@ -70,7 +70,7 @@ class Settings(TypedDict, total=False):
         direction: ``"maximize"`` or ``"minimize"``.
         algo: the algorithm, the last one where there were several.
         algos: ``[[0, name], …]``, from which trial on it was which.
-        fix: the fixed values by label.
+        fix: the fixed values by label, from trial `fix_from` on.
         budget: such as ``{"max_trials": 50, "timeout": None}``; None is not shown.
         command: the command line, as text.
         labels: every parameter of the space, in its order.
@@ -91,6 +91,7 @@ class Settings(TypedDict, total=False):
     algo: str
     algos: list[Any]
     fix: dict[str, Any]
+    fix_from: int
     seed: int
     budget: dict[str, Any]
     command: str
@@ -152,7 +153,7 @@ def child_tags(study_id: str, settings: Settings, trial: Trial) -> dict[str, str
     if trial.name:
         tags["hpsearch.name"] = _cut(without_passwords(trial.name), TAG_LONGEST)
     if trial.why:
-        tags["hpsearch.why"] = "; ".join(why_lines(trial.why, settings))
+        tags["hpsearch.why"] = "; ".join(why_lines(trial.why, settings, trial.point))
     if trial.error:
         tags["hpsearch.error"] = _cut(_first_line(without_passwords(trial.error)), TAG_LONGEST)
     if trial.outcome is not None:

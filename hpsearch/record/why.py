@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..trial import Why, finite
+from ..trial import Point, Why, finite
 
 __all__ = ["why_lines"]
 
@@ -27,19 +27,20 @@ SOURCES = {
 MOST_DECIMALS = 6  # smaller numbers are written with an exponent
 
 
-def why_lines(why: Why, settings: Mapping[str, Any]) -> list[str]:
+def why_lines(why: Why, settings: Mapping[str, Any], point: Point) -> list[str]:
     """Where a point came from, what was expected of it, and the nearest trial, where known.
 
     Args:
         settings: of the study; see `Settings`.
     """
+    branch = f"{why.branch}={point.get(why.branch or '')}"
     metric = settings.get("metric", "value")
     expected = []
     if why.loss is not None and finite(why.loss):
         value = -why.loss if settings.get("direction") == "maximize" else why.loss
         expected.append(f"expected {metric} {_with_spread(value, why.spread)}")
     if why.improvement is not None and finite(why.improvement):
-        over = "" if why.branch is None else f" on the best with this {why.branch}"
+        over = "" if why.branch is None else f" on the best with {branch}"
         expected.append(f"expected improvement {why.improvement:.3g}{over}")
     if why.wanted is not None and finite(why.wanted):
         expected.append(
@@ -49,7 +50,7 @@ def why_lines(why: Why, settings: Mapping[str, Any]) -> list[str]:
     if why.source == "earlier" and "warm_start" in settings:
         source = f"did well in {settings['warm_start']['study']}"
     if why.branch is not None:
-        source += f", with this {why.branch} only: the search of all had stalled"
+        source += f", with {branch} only: the search of all had stalled"
     lines = [source, ", ".join(expected)]
     if why.nearest is not None:
         far = "" if why.distance is None else f" (distance {why.distance:.2g})"

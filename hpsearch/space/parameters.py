@@ -223,12 +223,16 @@ class Parameters(Mapping[str, Parameter]):
     def why_inactive(self, label: str, point: Point, of: str = "the point") -> str:
         """Say which values the label would need, and which the point has, or what it is `of`."""
         needs = [
-            " and ".join(f"{guard.condition!r} is {guard.expected!r}" for guard in place)
+            " and ".join(f"{self._told(guard.condition)} is {guard.expected!r}" for guard in place)
             for place in self._table[label].places
         ]
         reads = {name for place in self._table[label].places for g in place for name in g.labels}
         has = ", ".join(f"{name}={point[name]!r}" for name in sorted(reads) if name in point)
         return f"it needs {' or '.join(needs)}; {of} has {has or 'none of these'}"
+
+    def _told(self, condition: Expression) -> str:
+        """A word of this space by its label, any other condition as it is written."""
+        return self._labels.get(id(condition)) or repr(condition)
 
     def violated(self, point: Point) -> str | None:
         """Return the first constraint that the point violates, None if it is legal.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from ..errors import SearchStopped, StudyError, counted
+from ..store import Store, studies
 from ..trial import Job, Key, Outcome, Point, Status, Trial
 from .loop import Driver
 from .options import options_from
@@ -25,7 +26,7 @@ def search(
     space: Any,
     objective: Callable[[Any], float] | None = None,
     *,
-    maximize: bool = False,
+    maximize: bool | None = None,
     progress: bool | Watcher = True,
     **options: Any,
 ) -> Result:
@@ -34,7 +35,8 @@ def search(
     Args:
         space: a `Space`, the name or path of a space file, or a dict of words.
         objective: for a dict of words, a function of the resolved values that returns a number.
-        maximize: whether a larger objective is better; a `Space` says so itself.
+        maximize: whether a larger objective is better, by default not, or as a study that goes on
+            has it; a `Space` says so itself.
         progress: print a line per trial to standard error; or a watcher of one's own.
         **options: those of `hpsearch run` under the same names, see
             `hpsearch.study.options.Options`: max_trials, timeout, target, no_progress,
@@ -48,7 +50,7 @@ def search(
         SearchStopped: if the search cannot go on, such as after 20 failures in a row.
         KeyboardInterrupt: after Ctrl-C, with everything recorded.
     """
-    problem = problem_of(space, objective, maximize=maximize)
+    problem = problem_of(space, objective, maximize=_maximizes(maximize, space, options))
     if problem.space is None and not callable(objective):
         raise StudyError(
             f"A dict of words needs an objective, a function of its values; got {objective!r}. "
@@ -103,11 +105,13 @@ class Study:
         self,
         space: Any,
         *,
-        maximize: bool = False,
+        maximize: bool | None = None,
         progress: bool | Watcher = False,
         **options: Any,
     ) -> None:
-        self._problem: Problem = problem_of(space, None, maximize=maximize)
+        self._problem: Problem = problem_of(
+            space, None, maximize=_maximizes(maximize, space, options)
+        )
         self._watcher = _watcher(progress)
         options_given = options_from(options)
         if options_given.workers != 0:
@@ -256,6 +260,20 @@ class _ByHand:
 
     def close(self, *, now: bool) -> None:
         """Nothing to release."""
+
+
+def _maximizes(given: bool | None, space: Any, options: Mapping[str, Any]) -> bool:
+    """What is given, else what a study of a dict of words that goes on was begun with."""
+    if given is not None:
+        return given
+    if not isinstance(space, Mapping) or options.get("resume") is not True:
+        return False
+    known = options_from(options)
+    root = known.folder / "studies"
+    if known.study is None or known.study not in studies(root):
+        return False
+    with Store.open(root, known.study, write=False) as store:
+        return bool(store.settings["direction"] == "maximize")
 
 
 def _beginning(session: Session) -> str:

@@ -180,7 +180,7 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     for text in what_changes(trials, settings, options, problem):
         watcher.note(text)
     changed = _changeable(problem, options, uri, experiment)
-    changed |= what_is_recorded(trials, settings, options)
+    changed |= what_is_recorded(trials, settings, options, problem)
     changed |= _source_of(problem)
     store.update(state="running", **changed, **about)
     store.queue("study")

@@ -46,7 +46,11 @@ ELSEWHERE = {
     "n_jobs": "workers",
     **dict.fromkeys(("points_to_evaluate", "initial_points"), "enqueue=[{label: value}]"),
     "loss_threshold": "target",
-    "rstate": "seed",
+    **dict.fromkeys(("rstate", "random_state"), "seed"),
+    **dict.fromkeys(("fixed_params", "fixed_parameters"), "fix"),
+    "catch": "max_consecutive_failures=, as trials that raise are failed trials",
+    "pruner": "a callback of the Space, such as EarlyStopping: trials are not compared as they run",
+    "callbacks": "progress= with a watcher, or Fit(callbacks=...) of a Space",
 }
 """What rivals call these options."""
 

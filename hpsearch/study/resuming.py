@@ -89,10 +89,10 @@ def _other_values(
 ) -> Iterator[str]:
     from ..record import assignments
 
+    if not _other_fixed(settings, options, problem):
+        return
     now = problem.parameters.with_fixed(options.fix)
     before = problem.parameters.with_fixed(settings.get("fix", {}))
-    if not (now.differing(before.fixed) or now.fixed.keys() ^ before.fixed.keys()):
-        return
     fixed, was = (assignments(each.fixed) or "nothing" for each in (now, before))
     text = f"Fixed from here on: {fixed}; before: {was}."
     others = [trial for trial in trials if not now.agrees(trial.point)]
@@ -105,9 +105,9 @@ def _other_values(
 
 
 def what_is_recorded(
-    trials: Sequence[Trial], settings: Mapping[str, Any], options: Options
+    trials: Sequence[Trial], settings: Mapping[str, Any], options: Options, problem: Problem
 ) -> dict[str, Any]:
-    """The settings that depend on what was there: which algorithm from which trial on, and the budget.
+    """The settings that depend on what was there: what holds from which trial on, and the budget.
 
     A total that the study has exceeded already ends nothing, so the one that it had is kept.
     """
@@ -119,4 +119,11 @@ def what_is_recorded(
     budget = options.budget()
     if options.total is not None and counts_of(trials)["total"] > options.total:
         budget["max_trials"] = settings.get("budget", {}).get("max_trials")
-    return {"algos": algos, "budget": budget}
+    fix_from = begun if _other_fixed(settings, options, problem) else settings.get("fix_from", 0)
+    return {"algos": algos, "fix_from": fix_from, "budget": budget}
+
+
+def _other_fixed(settings: Mapping[str, Any], options: Options, problem: Problem) -> bool:
+    now = problem.parameters.with_fixed(options.fix)
+    before = problem.parameters.with_fixed(settings.get("fix", {})).fixed
+    return bool(now.differing(before)) or now.fixed.keys() != before.keys()

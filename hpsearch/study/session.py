@@ -28,6 +28,7 @@ __all__ = ["Session", "planned"]
 
 PATIENCE = 20.0  # seconds that the end of a search waits where MLflow takes nothing
 LONGEST = 3600.0  # and where it takes something
+MANY_OWED = 50  # records that MLflow has not got when a search ends, so that the wait is told
 IMPATIENCE = 4.0  # after Ctrl-C: the driver is to end within 10 s
 
 
@@ -156,6 +157,12 @@ class Session:
     def _deliver(self, *, interrupted: bool) -> None:
         ends = time.monotonic() + (IMPATIENCE if interrupted else LONGEST)
         self.store.queue("check")
+        owing = self.store.owing()
+        if owing > MANY_OWED and not self.options.offline:
+            self.note(
+                f"The search has ended; MLflow still gets {owing} records. To wait for that later: "
+                "--offline, and hpsearch sync."
+            )
         there = self.recorder.flush(ends - time.monotonic(), idle=PATIENCE)
         if there and self.problem.space is not None and not interrupted:
             kept.log_models(self.store, self.uri, self.engine, self._watcher.note)
