@@ -246,6 +246,9 @@ def test_a_search_has_stalled_where_nothing_worthwhile_was_found_of_late():
     assert not has_stalled(np.concatenate([flat[:15], failed]))
     assert not has_stalled(np.full(120, math.nan))
     assert not has_stalled(np.ones(15)) and has_stalled(np.ones(16))
+    early = flat[40:]  # before a hundred trials less is worthwhile
+    assert has_stalled(np.append(early, 0.499))
+    assert not has_stalled(np.append(early, 0.49)) and has_stalled(np.append(flat, 0.49))
 
 
 def test_it_is_known_when_a_search_had_stalled():

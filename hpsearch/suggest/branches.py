@@ -26,9 +26,10 @@ __all__ = ["EVERY", "Branch", "Branches", "Stall", "believed", "looks", "promisi
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
 PER_COLUMN = 25  # ended trials, for each column that is new in a branch, before it is looked at
-LATEST = 100  # ended trials from which on every branch is
+LATEST = 100  # ended trials from which on every branch is looked at
 STALLED = 15  # losses in a row that were no worthwhile improvement
 WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
+WORTHWHILE_EARLY = 0.005  # before so many trials: looks cost more while the search still gets on
 FIRST = 30  # losses of which the lower quartile is typical
 TRIED = 6  # looks at a branch, of which the latest have to have made it better
 CATCHING_UP = 0.2  # by how much, as a share of what it was behind the best of all
@@ -51,13 +52,16 @@ def stalled(losses: Codes) -> Mask:
     It had where its latest losses were no worthwhile improvement on those before them.
     """
     known = np.isfinite(losses)
-    after = np.zeros(known.sum() + 1, dtype=bool)
-    if len(after) > STALLED + 1:
+    gained, ahead = np.full(known.sum() + 1, np.inf), np.zeros(known.sum() + 1)
+    if len(gained) > STALLED + 1:
         best = np.minimum.accumulate(believed(losses)[known])
         before, now = best[:-STALLED], best[STALLED:]
-        typical = _lower_quartile(losses[known][:FIRST])
-        after[STALLED + 1 :] = before - now <= WORTHWHILE * (typical - now)
-    found: Mask = after[np.append(0, known.cumsum())]
+        gained[STALLED + 1 :] = before - now
+        ahead[STALLED + 1 :] = _lower_quartile(losses[known][:FIRST]) - now
+    count = np.arange(len(losses) + 1)
+    worthwhile = np.where(count < LATEST, WORTHWHILE_EARLY, WORTHWHILE)
+    at = np.append(0, known.cumsum())
+    found: Mask = gained[at] <= worthwhile * ahead[at]
     return found
 
 
