@@ -159,13 +159,17 @@ def test_an_exception_is_an_outcome_with_the_users_own_line() -> None:
         (math.inf, "the objective returned inf"),
         (-math.inf, "the objective returned -inf"),
         (None, "the objective returned None; it must return a number"),
+        (
+            {"loss": 1},
+            "the objective returned {'loss': 1}; it must return a number, here its 'loss'",
+        ),
         ("0.5", "the objective returned '0.5'; it must return a number"),
         (True, "the objective returned True; it must return a number"),
         (1j, "the objective returned 1j; it must return a number"),
         ("x" * 10**7, f"the objective returned '{'x' * 12}...{'x' * 13}'; it must return a number"),
         (10**400, "the objective returned inf"),
     ],
-    ids=["nan", "inf", "-inf", "None", "text", "bool", "complex", "long", "large"],
+    ids=["nan", "inf", "-inf", "None", "dict", "text", "bool", "complex", "long", "large"],
 )
 def test_what_is_not_a_finite_number_is_a_failure_and_never_the_best(
     returned: Any, error: str
@@ -525,6 +529,14 @@ def test_points_enqueued_on_resume_are_added_to_those_of_before() -> None:
     found(study="mine", enqueue=[one], max_trials=1)
     again = found(study="mine", enqueue=[two], max_trials=2, resume=True)
     assert points(again) == [one, two]
+
+
+@pytest.mark.parametrize(
+    "objective", [lambda x: (x - 1) ** 2, lambda t: t.suggest_float("x", 0, 1)]
+)
+def test_an_objective_that_takes_what_it_is_given_for_another_thing_is_told(objective: Any) -> None:
+    error = str(found(objective=objective, max_trials=1).trials[0].error)
+    assert error.endswith("(an objective is given one dict, as in values['x'])")
 
 
 def test_a_trial_that_calls_exit_is_a_failure() -> None:

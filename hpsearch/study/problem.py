@@ -248,11 +248,18 @@ class _ObjectiveEngine:
             return Outcome(
                 job.key,
                 Status.FAILED,
-                error=where_raised(error).splitlines()[0],
+                error=where_raised(error).splitlines()[0] + _hint(error),
                 traceback=traceback.format_exc(),
                 seconds=time.monotonic() - started,
             )
         return outcome_of_value(job, value, time.monotonic() - started)
+
+
+def _hint(error: BaseException) -> str:
+    """What an objective is given, where it takes that for a number or for a trial of Optuna's."""
+    if isinstance(error, TypeError | AttributeError) and "'dict'" in str(error):
+        return " (an objective is given one dict, as in values['x'])"
+    return ""
 
 
 def agreed(parameters: Parameters, values: Mapping[str, Any]) -> Point:
@@ -262,11 +269,10 @@ def agreed(parameters: Parameters, values: Mapping[str, Any]) -> Point:
         PointError: if they do not.
     """
     point = parameters.check_reachable(values)
-    for label, value in point.items():
-        if label in parameters.fixed and parameters.fixed[label] != value:
-            raise PointError(
-                f"{label!r} is fixed at {parameters.fixed[label]!r}, and the point has {value!r}."
-            )
+    for label in parameters.differing(point):
+        raise PointError(
+            f"{label!r} is fixed at {parameters.fixed[label]!r}, and the point has {point[label]!r}."
+        )
     return point
 
 
@@ -275,6 +281,8 @@ def outcome_of_value(job: Job, value: Any, seconds: float) -> Outcome:
     number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
     if isinstance(number, bool) or not isinstance(number, int | float):
         text = f"the objective returned {reprlib.repr(value)}; it must return a number"
+        if isinstance(value, Mapping) and "loss" in value:
+            text += ", here its 'loss'"
         return Outcome(job.key, Status.FAILED, error=text, seconds=seconds)
     try:
         number = float(number)
