@@ -24,8 +24,9 @@ def main() -> int:
     slow = "--slow" in arguments
     chosen = [argument for argument in arguments if argument != "--slow"]
     compile_tensorflow()
-    # One test file per process: each imports TensorFlow once.
-    workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    # One test file per process: each imports TensorFlow once; in the order of tests/conftest.py.
+    count = str(min(4, os.cpu_count() or 1))
+    workers = ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
     steps = [
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],

@@ -21,6 +21,18 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and `nohup` a closed terminal
 
 
+LONGEST = (
+    *("test_cli", "test_plain_keras", "test_looking", "test_faults_driver", "test_search_keras"),
+    *("test_workers", "test_record_models", "test_recipes", "test_search_workers"),
+)
+"""The files that take a minute and more: first, so that no process waits for another's last one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, the working directory of the test."""

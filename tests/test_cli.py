@@ -26,6 +26,7 @@ from hpsearch.cli import main
 from hpsearch.cli.main import COMMANDS
 from hpsearch.space import load
 from hpsearch.store import Store
+from hpsearch.study import DEFAULT_TRIALS
 from hpsearch.trial import Status, Trial
 
 TINY = """
@@ -111,13 +112,18 @@ def test_a_run_ends_with_what_it_found_and_where_to_look(hpsearch: Callable[...,
     assert "mlflow ui --backend-store-uri sqlite:///" in ended.out
 
 
-def test_the_default_budget_is_said(hpsearch: Callable[..., Ended], study_folder: Path) -> None:
-    (study_folder / "tiny.py").write_text(TINY.replace("epochs=2", "epochs=1"))
+def test_the_default_budget_is_said(
+    hpsearch: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"[default: {DEFAULT_TRIALS} where no budget is given]" in " ".join(
+        hpsearch("run", "--help").out.split()
+    )
+    monkeypatch.setattr("hpsearch.study.options.DEFAULT_TRIALS", 2)  # 50 trials take a minute
     ended = hpsearch("run", "tiny.py", "-n", "1")
     assert "No budget was given" not in ended.err
     ended = hpsearch("run", "tiny.py", "--seed", "1")
-    assert "No budget was given: 50 trials. Others: --max-trials, --timeout." in ended.err
-    assert "50 trials in" in ended.out
+    assert "No budget was given: 2 trials. Others: --max-trials, --timeout." in ended.err
+    assert "2 trials in" in ended.out
 
 
 def test_the_algorithms_are_named_alike_everywhere(hpsearch: Callable[..., Ended]) -> None:
