@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import StudyError, counted
+from ..space import Parameters
 from ..trial import Trial
 from .options import OURS, Options
 from .problem import Problem
@@ -90,10 +91,10 @@ def _other_values(
 ) -> Iterator[str]:
     from ..record import assignments
 
-    if not _other_fixed(settings, options, problem):
+    anew = _fixed_anew(settings, options, problem)
+    if anew is None:
         return
-    now = problem.parameters.with_fixed(options.fix)
-    before = problem.parameters.with_fixed(settings.get("fix", {}))
+    now, before = anew
     fixed, was = (assignments(each.fixed) or "nothing" for each in (now, before))
     text = f"Fixed from here on: {fixed}; before: {was}."
     others = [trial for trial in trials if not now.agrees(trial.point)]
@@ -120,11 +121,16 @@ def what_is_recorded(
     budget = options.budget()
     if options.total is not None and counts_of(trials)["total"] > options.total:
         budget["max_trials"] = settings.get("budget", {}).get("max_trials")
-    fix_from = begun if _other_fixed(settings, options, problem) else settings.get("fix_from", 0)
+    same = _fixed_anew(settings, options, problem) is None
+    fix_from = settings.get("fix_from", 0) if same else begun
     return {"algos": algos, "fix_from": fix_from, "budget": budget}
 
 
-def _other_fixed(settings: Mapping[str, Any], options: Options, problem: Problem) -> bool:
+def _fixed_anew(
+    settings: Mapping[str, Any], options: Options, problem: Problem
+) -> tuple[Parameters, Parameters] | None:
+    """The parameters with what is fixed now, and with what was; None where that is the same."""
     now = problem.parameters.with_fixed(options.fix)
-    before = problem.parameters.with_fixed(settings.get("fix", {})).fixed
-    return bool(now.differing(before)) or now.fixed.keys() != before.keys()
+    before = problem.parameters.with_fixed(settings.get("fix", {}))
+    same = now.fixed.keys() == before.fixed.keys() and now.agrees(before.fixed)
+    return None if same else (now, before)

@@ -144,7 +144,7 @@ class Branches(Sequence[Branch]):
 
     def stall(self, told: Told) -> Stall | None:
         """None where the search goes on well, or there is no branch to look at."""
-        if not self._all or not (after := stalled(told.losses))[-1]:
+        if not self._all or len(told) < PER_COLUMN or not (after := stalled(told.losses))[-1]:
             return None
         best = int(believed(told.losses).argmin())
         neglected = [*self._neglected(told.rows[best], len(told))]
