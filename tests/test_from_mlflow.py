@@ -22,7 +22,8 @@ from hpsearch.errors import StudyError, TrackingError
 from hpsearch.record import read_space, read_study, read_trials
 from hpsearch.record.tracking import connect
 from hpsearch.store import PARENT, Store
-from hpsearch.trial import Key, Outcome, Status, Trial, Why, to_json
+from hpsearch.trial import Key, Outcome, Status, Trial, Why
+from hpsearch.wire import to_json
 
 # MLflow 3.17.2 uses an option that SQLAlchemy 2.1 deprecates.
 pytestmark = [

@@ -13,11 +13,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "hpsearch"
 
-DATA = {"errors", "trial"}
+DATA = {"errors", "trial", "wire"}
 DRIVER = {"declare", "space", "build", "train", "suggest", "execute", "store", "record"}
 MAY_IMPORT = {
     "errors": set(),
     "trial": set(),
+    "wire": {"trial"},
     "declare": {"errors"},
     "spaces": set(),
     "space": {"declare", "spaces", *DATA},

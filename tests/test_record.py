@@ -42,7 +42,8 @@ from hpsearch.record import algorithms as record_algorithms
 from hpsearch.record import test_of as record_test_of
 from hpsearch.record.tracking import PATIENT, artifact_root, connect
 from hpsearch.store import PARENT, Store
-from hpsearch.trial import Key, Outcome, Report, Status, Trial, Why, from_json, to_json
+from hpsearch.trial import Key, Outcome, Report, Status, Trial, Why
+from hpsearch.wire import from_json, to_json
 
 # MLflow 3.17.2 uses an option that SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")

@@ -33,7 +33,8 @@ from hpsearch.store import (
     without_passwords,
 )
 from hpsearch.store.rows import COLUMNS, MARKS, row_of
-from hpsearch.trial import Key, Outcome, Status, Trial, Why, to_json
+from hpsearch.trial import Key, Outcome, Status, Trial, Why
+from hpsearch.wire import to_json
 
 
 def trial(number: int, attempt: int = 0, **more: object) -> Trial:

@@ -133,7 +133,7 @@ def show_command(
     study: str | None, number: int | None, folder: Path, every: bool, as_json: bool
 ) -> None:
     """Show STUDY, by default the latest, or trial NUMBER of it."""
-    from ..trial import to_json
+    from ..wire import to_json
 
     if number is None and study is not None and study.isdigit():
         number, study = int(study), None
@@ -294,7 +294,7 @@ def _show_epochs(outcome: Any) -> None:
 def export_command(study: str | None, output: Path | None, folder: Path) -> None:
     """Write every trial of STUDY, by default the latest, as CSV or JSON."""
     from ..record.content import trials_csv
-    from ..trial import to_json
+    from ..wire import to_json
 
     name, settings, trials, _ = read(folder, study)
     if output is not None and output.suffix not in (".csv", ".json"):

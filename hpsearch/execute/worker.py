@@ -23,7 +23,8 @@ from typing import Any, final
 
 import psutil
 
-from ..trial import Engine, Key, Outcome, Report, Status, Task, from_json, task_of, to_json
+from ..trial import Engine, Key, Outcome, Report, Status, Task
+from ..wire import from_json, task_of, to_json
 
 __all__ = ["Setup", "headline", "pack", "serve", "unpack"]
 

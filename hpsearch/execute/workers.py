@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, final
 
 from ..errors import SearchStopped
-from ..trial import Event, Key, Outcome, Status, Task, outcome_of, report_of
+from ..trial import Event, Key, Outcome, Status, Task
+from ..wire import outcome_of, report_of
 from .guardian import Guardian
 from .memory import held_memory, resident_memory
 from .plan import Plan

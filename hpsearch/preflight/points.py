@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import PointError, SearchStopped
 from ..space import Parameter, Parameters, Space
-from ..trial import Point, Value, to_json
+from ..trial import Point, Value
+from ..wire import to_json
 
 __all__ = ["MOST_DRAWS", "candidates", "covering", "missing", "values_of"]
 

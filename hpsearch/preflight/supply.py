@@ -13,7 +13,8 @@ from ..build import where_raised
 from ..errors import BuildError, HpsearchError
 from ..space import Child, Parameters, Space
 from ..train import KerasEngine
-from ..trial import Job, Key, Point, to_json
+from ..trial import Job, Key, Point
+from ..wire import to_json
 
 __all__ = ["Supply"]
 

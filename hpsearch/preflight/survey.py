@@ -9,7 +9,8 @@ from typing import final
 
 from ..errors import DataError, HpsearchError
 from ..space import Parameters
-from ..trial import Point, Value, to_json
+from ..trial import Point, Value
+from ..wire import to_json
 from .look import Look
 from .looks import Looks, same
 from .points import MOST_DRAWS, covering, missing, values_of

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 from ..store import json_without_passwords, without_passwords
-from ..trial import Outcome, Point, Status, Trial, finite, to_json
+from ..trial import Outcome, Point, Status, Trial, finite
+from ..wire import to_json
 from .why import why_lines
 
 __all__ = [

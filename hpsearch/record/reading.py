@@ -17,7 +17,8 @@ from typing import Any, final
 
 from ..errors import TrackingError
 from ..store import PARENT, without_passwords
-from ..trial import Trial, from_json, outcome_of, why_of
+from ..trial import Trial
+from ..wire import from_json, outcome_of, why_of
 from .runs import Pair, pages, pair_of
 from .tracking import PATIENT, connect, explained, missing_file
 from .writing import folder_at_hand

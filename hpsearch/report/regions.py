@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from ..trial import Point, Value, to_json
+from ..trial import Point, Value
+from ..wire import to_json
 
 __all__ = ["Condition", "Region", "region_of", "tail"]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..trial import to_json
+from ..wire import to_json
 
 __all__ = ["json_without_passwords", "without_passwords"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from ..trial import Status, Trial, finite, from_json, outcome_of, to_json, why_of
+from ..trial import Status, Trial, finite
+from ..wire import from_json, outcome_of, to_json, why_of
 
 __all__ = ["COLUMNS", "MARKS", "checksum", "row_of", "trial_of"]
 

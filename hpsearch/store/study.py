@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import StudyError, nearest
-from ..trial import Key, Outcome, Status, Trial, from_json, to_json
+from ..trial import Key, Outcome, Status, Trial
+from ..wire import from_json, to_json
 from .database import Database
 from .passwords import without_passwords
 from .rows import COLUMNS, MARKS, checksum, row_of, trial_of

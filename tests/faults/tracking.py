@@ -34,7 +34,8 @@ from hpsearch.record import read_study, read_trials, ui_command
 from hpsearch.record.tracking import connect
 from hpsearch.store import PARENT, Store, studies
 from hpsearch.study import Silent, sync
-from hpsearch.trial import Status, to_json
+from hpsearch.trial import Status
+from hpsearch.wire import to_json
 
 __all__ = ["FAST", "FAULTS"]
 
