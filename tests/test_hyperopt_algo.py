@@ -510,6 +510,8 @@ def test_the_pace_is_chosen_by_name():
     )
     assert ask(trials, algo=hpsearch.hyperopt_algo()) == thorough != fast
     assert ask(trials, algo=hpsearch.hyperopt_algo("fast")) == fast
+    with pytest.raises(SpaceError, match="no pace 'auto', as fmin does not say how long trials"):
+        hpsearch.hyperopt_algo("auto")
     with pytest.raises(SpaceError, match=r"no pace 'fsat'\. Did you mean 'fast'"):
         hpsearch.hyperopt_algo("fsat")
     for wrong in (None, 3, ["fast"]):

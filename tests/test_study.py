@@ -248,6 +248,10 @@ def test_enqueued_points_run_first_and_their_gaps_are_suggested() -> None:
             r"'m' is fixed at 'a', and the point has 'b'",
         ),
         ({"enqueue": [{"m": "b", "m.a.u": 0.5}]}, r"'m.a.u' is not active in this point"),
+        (
+            {"enqueue": [{"m": {"u": 0.5}}]},
+            r"names of options, as trial.point does and trial.values",
+        ),
     ],
 )
 def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str) -> None:
@@ -275,14 +279,14 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"overwrite": True}, r"no option 'overwrite'; here it is study= with a new name"),
         ({"fix": "m=a"}, r"fix is a dict \{label: value\}, got 'm=a'"),
         ({"fix": None}, r"fix is a dict \{label: value\}, got None"),
-        ({"enqueue": {"m": "a"}}, r"enqueue is a list of points .*, got \{'m': 'a'\}"),
-        ({"enqueue": 3}, r"enqueue is a list of points .*, got 3"),
-        ({"enqueue": ["m"]}, r"enqueue is a list of points .*, got \['m'\]"),
+        ({"enqueue": {"m": "a"}}, r"enqueue is a list of points .*; got \{'m': 'a'\}"),
+        ({"enqueue": 3}, r"enqueue is a list of points .*; got 3"),
+        ({"enqueue": ["m"]}, r"enqueue is a list of points .*; got \['m'\]"),
         ({"offline": "no"}, r"offline is True or False, got 'no'"),
         ({"folder": 3}, r"folder is the path of a folder for studies, got 3"),
-        ({"study": 3}, r"study is the name of a study, got 3"),
+        ({"study": 3}, r"study is the name of a study, .*; got 3"),
         ({"resume": True}, r"of a name, and none is given\. Say which \(--study, study=\)"),
-        ({"warm_start": ["a"]}, r"warm_start is the name of a study, got \['a'\]"),
+        ({"warm_start": ["a"]}, r"the name of a study, such as result.study; got \['a'\]"),
         ({"progress": "bar"}, r"progress is True, False, or a watcher .* got 'bar'"),
         ({"algo": min}, "algo is a name, one of auto, .*; here they are 'tpe' and 'thorough'"),
         ({"algo": "TPE"}, "There is no algorithm 'TPE'. Did you mean 'tpe'"),
@@ -531,6 +535,33 @@ def test_points_enqueued_on_resume_are_added_to_those_of_before() -> None:
     assert points(again) == [one, two]
 
 
+def test_a_budget_smaller_than_what_runs_first_is_told_and_a_resume_runs_the_rest(capsys) -> None:
+    first = [{"x": x, "m": "a", "m.a.u": 0.5} for x in (0.1, 0.2, 0.3)]
+    found(study="mine", enqueue=first, max_trials=1, progress=True)
+    told = "max_trials=1 leaves out 2 points of those to run first; a resume with more trials runs"
+    assert told in capsys.readouterr().err
+    result = found(study="mine", resume=True, max_trials=4, progress=True)
+    assert points(result)[:3] == first and "leaves out" not in capsys.readouterr().err
+
+
+def test_a_grid_says_how_many_points_it_has(capsys) -> None:
+    found(algo="grid", grid_steps=2, max_trials=3, progress=True)
+    assert "The grid has 22 points." in capsys.readouterr().err
+
+
+def test_a_trial_is_shown_by_its_number_value_and_point() -> None:
+    one, two = found({"x": uniform(0, 4)}, lambda v: 1 / (v["x"] - 2), max_trials=2).trials[:1], []
+    with hpsearch.Study({"x": uniform(0, 4)}, max_trials=2, algo="auto") as study:
+        asked = study.ask()
+        two = study.trials
+        study.tell(asked, error="too warm")
+        three = study.trials
+    shown = f"Trial(0: value {one[0].value:g}, {one[0].point})"
+    assert repr(one) == f"[{shown}]"
+    assert repr(two) == "[Trial(0: running, {'x': 2.0})]"
+    assert repr(three) == "[Trial(0: failed: too warm, {'x': 2.0})]"
+
+
 @pytest.mark.parametrize(
     "objective", [lambda x: (x - 1) ** 2, lambda t: t.suggest_float("x", 0, 1)]
 )
@@ -713,6 +744,39 @@ def test_a_loop_that_an_exception_left_is_an_interrupted_study() -> None:
     for name, state in states.items():
         with Store.open(Path("mlruns/studies"), name, write=False) as store:
             assert store.settings["state"] == state
+
+
+def test_a_study_that_nothing_closed_is_ended_when_it_is_known_no_longer() -> None:
+    def left(asks: int) -> dict[str, Any]:
+        study = hpsearch.Study(WORDS, max_trials=2, study=f"asks-{asks}", offline=True)
+        for _ in range(asks):
+            if (trial := study.ask()) is not None and trial.number < 2:
+                study.tell(trial, 1.0)
+        study.ask()
+        del study
+        with Store.open("mlruns/studies", f"asks-{asks}", write=True) as store:  # it is released
+            return {"state": store.settings["state"], "ended": [t.status for t in store.trials()]}
+
+    assert left(1) == {"state": "interrupted", "ended": [Status.OK, Status.CANCELLED]}
+    assert left(2) == {"state": "finished", "ended": [Status.OK, Status.OK]}
+
+
+def test_a_study_that_nothing_closed_ends_with_its_program() -> None:
+    program = """
+        import hpsearch
+        study = hpsearch.Study({"x": hpsearch.uniform(0, 1)}, max_trials=3, study="left")
+        study.tell(study.ask(), 0.5)
+        study.ask()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)
+    with Store.open("mlruns/studies", "left", write=False) as store:
+        assert store.settings["state"] == "interrupted" and store.owing() == 0
+        assert [trial.status for trial in store.trials()] == [Status.OK, Status.CANCELLED]
+    words = {"x": uniform(0, 1)}
+    again = hpsearch.search(
+        words, lambda v: v["x"], study="left", resume=True, max_trials=6, progress=False
+    )
+    assert again.counts["finished"] == 6
 
 
 def test_several_trials_can_be_asked_for_before_one_is_told() -> None:

@@ -285,12 +285,7 @@ def _announce(session: Any, watch: Any) -> None:
     )
     if options.max_trials is None and options.total is not None:
         watch.note(f"No budget was given: {options.total} trials. Others: --max-trials, --timeout.")
-    if options.algo == "grid":
-        from ..suggest import grid_size
-
-        fixed = session.problem.parameters.with_fixed(options.fix)
-        size = grid_size(fixed, options.grid_steps)
-        watch.note(f"The grid has {size if size is not None else 'more than 1,000,000'} points.")
+    session.note_grid()
 
 
 def _limits_in_words(options: Any) -> str:

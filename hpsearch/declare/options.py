@@ -37,7 +37,10 @@ class _Options(Word):
     def check(self, value: Any) -> Any:
         found = self.index(value)
         if found is None:
-            raise PointError(f"{value!r} is no option of {self!r}. {_options(value, self.points)}")
+            text = f"{value!r} is no option of {self!r}. {_options(value, self.points)}"
+            if isinstance(value, Mapping):  # what an objective was given is no point
+                text += " A point holds names of options, as trial.point does and trial.values not."
+            raise PointError(text)
         return self.points[found]
 
     def quantile(self, share: float) -> Any:

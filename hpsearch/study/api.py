@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def search(
         )
     with Session(problem, options_from(options), _watcher(progress), command=_command()) as session:
         session.note(_beginning(session))
+        session.note_grid()
         try:
             result = session.run()
         except KeyboardInterrupt:
@@ -135,6 +137,7 @@ class Study:
             self._session.close()
             raise
         self._watcher.begun(self._driver)
+        self._left = weakref.finalize(self, _end, self._driver, self._session, self._watcher)
 
     def __enter__(self) -> Study:
         return self
@@ -225,21 +228,29 @@ class Study:
     def close(self) -> None:
         """Bring MLflow up to date and release the study; running trials are recorded as cancelled.
 
-        It is recorded as finished; one whose ``with`` block an exception left, unless `ask` raised
-        `SearchStopped`, as interrupted: MLflow gets its models when it is resumed, or by ``hpsearch sync``.
+        It is recorded as finished. One whose ``with`` block an exception left, unless `ask` raised
+        `SearchStopped`, is recorded as interrupted, and so is one that nothing closed before it was
+        over: MLflow gets its models when it is resumed, or by ``hpsearch sync``.
         """
         self._end("finished")
 
     def _end(self, state: str) -> None:
-        try:
-            self._driver.abandon()
-            self._session.finish(state)
-        finally:
-            self._watcher.finished()
-            self._session.close()
+        if self._left.detach() is not None:
+            _end(self._driver, self._session, self._watcher, state)
 
     def _key(self, trial: Asked) -> Key:
         return Key(self.name, trial.number, trial.attempt)
+
+
+def _end(driver: Driver, session: Session, watcher: Watcher, state: str | None = None) -> None:
+    """End a study, by itself where nothing closed it and it is known no longer, or with the program."""
+    try:
+        over = driver.ended_by is not None
+        driver.abandon()
+        session.finish(state or ("finished" if over else "interrupted"))
+    finally:
+        watcher.finished()
+        session.close()
 
 
 @final

@@ -7,14 +7,14 @@ end before anything else learns of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from ..errors import PointError, SearchStopped
+from ..errors import SearchStopped
 from ..store import Store
 from ..trial import (
     Algorithm,
@@ -32,10 +32,11 @@ from ..trial import (
     Trial,
 )
 from .budget import Budget
+from .first import first_points
 from .interrupts import Interrupts
 from .options import Options
 from .pace import Paced
-from .problem import Problem, agreed
+from .problem import Problem
 from .tally import Tally
 from .watch import Watcher
 
@@ -81,7 +82,8 @@ class Driver:
             self._tally.note(trial)
         self._models = {n: t for n, t in self.trials.items() if _has_model(t)}
         self._running: dict[Key, Trial] = {}
-        self._planned = self._plan()
+        left = None if self.total is None else max(0, self.total - self.counts()["total"])
+        self._first = first_points(problem, options, self.trials.values(), watcher.note, left)
         self._budget = Budget(problem, options)
         self._interrupts = Interrupts(self._tell_interrupted)
         self.interrupted = False
@@ -229,8 +231,8 @@ class Driver:
     ) -> tuple[str, str | None, Suggestion | None]:
         from .. import suggest
 
-        if self._planned:
-            source, name, partial = self._planned.pop(0)
+        if self._first:
+            source, name, partial = self._first.pop(0)
             found = suggest.fill(
                 self._options.algo,
                 self._problem.parameters.with_fixed(self._options.fix),
@@ -336,26 +338,6 @@ class Driver:
 
     def _pending(self) -> list[Observation]:
         return [Observation(t.number, t.point, None, t.source) for t in self._running.values()]
-
-    def _plan(self) -> list[tuple[str, str | None, Mapping[str, Any]]]:
-        """The points that run first: baselines, then what is enqueued; not those that ran."""
-        ran = {trial.name for trial in self.trials.values() if trial.source == "baseline"}
-        count = sum(trial.source == "enqueued" for trial in self.trials.values())
-        baselines = self._baselines() if self._options.baselines else ()
-        return [
-            *(("baseline", name, point) for name, point in baselines if name not in ran),
-            *(("enqueued", None, point) for point in [*self._options.enqueue][count:]),
-        ]
-
-    def _baselines(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        fixed = self._problem.parameters.with_fixed(self._options.fix)
-        for name, point in self._problem.baselines.items():
-            try:
-                agreed(fixed, point)
-            except PointError as error:
-                self._watcher.note(f"The baseline {name!r} is left out: {error}")
-            else:
-                yield name, point
 
     # Being interrupted.
 

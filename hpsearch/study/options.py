@@ -139,7 +139,9 @@ class Options:
         for name in ("study", "warm_start"):
             study = getattr(self, name)
             if study is not None and not isinstance(study, str):
-                raise StudyError(f"{name} is the name of a study, got {shortened(study)}.")
+                raise StudyError(
+                    f"{name} is the name of a study, such as result.study; got {shortened(study)}."
+                )
             if study is not None:
                 check_name(study)
         if self.resume and self.study is None and self.from_mlflow is None:
@@ -254,7 +256,8 @@ def _check_points(fix: Any, enqueue: Any) -> None:
     many = isinstance(enqueue, Iterable) and not isinstance(enqueue, Mapping | str)
     if not (many and all(isinstance(point, Mapping) for point in enqueue)):
         raise StudyError(
-            f"enqueue is a list of points [{{label: value}}, …], got {shortened(enqueue)}."
+            "enqueue is a list of points [{label: value}, …], such as [result.best.point]; got "
+            f"{shortened(enqueue)}."
         )
 
 

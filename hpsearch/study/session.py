@@ -177,6 +177,16 @@ class Session:
         """Tell whoever watches."""
         self._watcher.note(text)
 
+    def note_grid(self) -> None:
+        """Tell how many points there are, where the search goes through a grid."""
+        if self.options.algo != "grid":
+            return
+        from ..suggest import grid_size
+
+        fixed = self.problem.parameters.with_fixed(self.options.fix)
+        size = grid_size(fixed, self.options.grid_steps)
+        self.note(f"The grid has {'more than 1,000,000' if size is None else size} points.")
+
     def _say_what_is_owed(self) -> None:
         trouble = (self.recorder.trouble or "it took too long").removeprefix("MLflow: ")
         why = (

@@ -44,7 +44,8 @@ def hyperopt_algo(
     says why it was suggested; see `hpsearch.trial.Why` for the fields.
 
     Args:
-        pace: ``"thorough"``, or ``"fast"`` for an objective of less than a tenth of a second.
+        pace: ``"thorough"``, or ``"fast"`` for an objective of less than a tenth of a second. (There
+            is no ``"auto"``: fmin does not say how long a trial took.)
         repeats: whether a point that was tried may be suggested again, as a noisy objective may
             want. A finite space then never ends.
 
@@ -64,6 +65,11 @@ def hyperopt_algo(
             "algo=hpsearch.hyperopt_algo(). Whether points may be tried again is repeats=True."
         )
     _refuse(others)
+    if pace == "auto":
+        raise SpaceError(
+            "hyperopt_algo has no pace 'auto', as fmin does not say how long trials take. Leave it "
+            "out, or write 'fast' where they take less than a tenth of a second."
+        )
     if not isinstance(pace, str) or pace not in PACES:
         raise SpaceError(f"hyperopt_algo has no pace {pace!r}. {nearest(str(pace), PACES)}")
     return _Suggest(PACES[pace], repeats)
