@@ -22,22 +22,28 @@ from .columns import Columns
 from .told import Told
 from .warps import least_believed
 
-__all__ = ["EVERY", "Branch", "Branches", "Stall", "believed", "looks", "promising", "stalled"]
+__all__ = ["Branch", "Branches", "Stall", "believed", "every", "looks", "promising", "stalled"]
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
+EVERY_EARLY = 4  # before LATEST: looks cost more while the search still gets on
 PER_COLUMN = 25  # ended trials, for each column that is new in a branch, before it is looked at
 LATEST = 100  # ended trials from which on every branch is looked at
 STALLED = 15  # losses in a row that were no worthwhile improvement
 WORTHWHILE = 0.03  # an improvement, as a share of what the best is ahead of a typical first loss
-WORTHWHILE_EARLY = 0.005  # before so many trials: looks cost more while the search still gets on
+WORTHWHILE_EARLY = 0.005  # before LATEST
 FIRST = 30  # losses of which the lower quartile is typical
 TRIED = 6  # looks at a branch, of which the latest have to have made it better
 CATCHING_UP = 0.2  # by how much, as a share of what it was behind the best of all
 
 
-def looks(number: int) -> bool:
+def every(ended: int) -> int:
+    """How many suggestions there are to one look, after so many trials."""
+    return EVERY_EARLY if ended < LATEST else EVERY
+
+
+def looks(number: int, ended: int) -> bool:
     """Whether suggestion `number` looks at a branch, where the search has stalled."""
-    return number % EVERY == EVERY - 1
+    return (number + 1) % every(ended) == 0
 
 
 def believed(losses: Codes) -> Codes:
@@ -80,7 +86,7 @@ def promising(told: Told, inside: NDArray[np.intp], stall: Stall, since: int) ->
     looked = (
         k
         for k in backwards
-        if (n := inside[k]) >= since and stall.after[n] and looks(told.turns[n])
+        if (n := inside[k]) >= since and stall.after[n] and looks(told.turns[n], n)
     )
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:

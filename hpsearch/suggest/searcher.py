@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 from ..errors import SearchStopped
-from .branches import EVERY, Branch, Branches, Stall, looks, promising
+from .branches import Branch, Branches, Stall, every, looks, promising
 from .codes import Codes
 from .columns import Columns
 from .earlier import Earlier
@@ -186,10 +186,12 @@ class Searcher:
         asked, running = Asked(told, number, number, random), pending[-MOST_BELIEVED:]
         stall = self._branches.stall(told)
         if stall is not None:
-            # Both the search of all and that of branches take all turns.
-            asked = replace(asked, turn=number // EVERY)
-            if looks(number):
-                yield from self._looked(stall, running, asked)
+            ended = len(told)
+            look = number // every(ended)
+            if looks(number, ended):
+                yield from self._looked(stall, running, replace(asked, turn=look))
+            if every(ended) == 2:  # even numbers are left for the search of all: one view only
+                asked = replace(asked, turn=look)
         yield from self._ranking.of(Scope(self._columns, told, running, self._surrogates), asked)
 
     def _looked(self, stall: Stall, running: Codes, asked: Asked) -> Iterator[Found]:
