@@ -275,6 +275,7 @@ def test_wrong_points_are_refused_before_anything_starts(options: Any, text: str
         ({"direction": "maximize"}, r"no option 'direction'; here it is maximize=True"),
         ({"trials": None}, r"no option 'trials'; here it is study= with resume=True"),
         ({"random_state": 1}, r"no option 'random_state'; here it is seed"),
+        ({"constraints": []}, r"here it is require=\[condition on words\]"),
         ({"pruner": None}, r"here it is a callback of the Space, such as EarlyStopping"),
         ({"overwrite": True}, r"no option 'overwrite'; here it is study= with a new name"),
         ({"fix": "m=a"}, r"fix is a dict \{label: value\}, got 'm=a'"),
@@ -547,6 +548,48 @@ def test_a_budget_smaller_than_what_runs_first_is_told_and_a_resume_runs_the_res
 def test_a_grid_says_how_many_points_it_has(capsys) -> None:
     found(algo="grid", grid_steps=2, max_trials=3, progress=True)
     assert "The grid has 22 points." in capsys.readouterr().err
+
+
+X, Y = integer(1, 9, name="a"), integer(1, 9, name="b")
+
+
+def product(values: dict[str, Any]) -> float:
+    return float(values["a"] * values["b"])
+
+
+@pytest.mark.parametrize("algo", ["auto", "tpe", "qmc", "grid"])
+def test_what_a_dict_of_words_requires_holds_in_every_point(algo: str) -> None:
+    require = [X + Y > 7, lambda point: point["a"] != 1]
+    result = found({"a": X, "b": Y}, product, require=require, algo=algo, max_trials=30)
+    assert result.counts["finished"] == 30
+    assert all(p["a"] + p["b"] > 7 and p["a"] != 1 for p in points(result))
+    with hpsearch.Study({"a": X, "b": Y}, require=require, max_trials=9, algo=algo) as study:
+        while (trial := study.ask()) is not None:
+            study.tell(trial, product(trial.values))
+            assert trial.point["a"] + trial.point["b"] > 7
+
+
+def test_of_a_point_given_in_part_only_what_it_has_is_required() -> None:
+    require = [X > 1, lambda point: point.get("b", 0) > 0]
+    result = found({"a": X, "b": Y}, product, require=require, enqueue=[{"a": 2}], max_trials=2)
+    assert result.trials[0].point["a"] == 2 and result.trials[0].source == "enqueued"
+
+
+def test_what_is_required_is_checked_before_there_is_a_study() -> None:
+    words = {"a": X, "b": Y}
+    with pytest.raises(SpaceError, match="require takes a list of conditions or functions"):
+        found(words, product, require=X > 3)
+    with pytest.raises(SpaceError, match="require takes conditions on words, or functions"):
+        found(words, product, require=[3])
+    with pytest.raises(PointError, match="violates the constraint"):
+        found(words, product, require=[X > 3], enqueue=[{"a": 1}])
+    with pytest.raises(SpaceError, match=r"A Space says itself what it requires: Space\(require="):
+        found("digits_mlp", None, require=[X > 3])
+    with pytest.raises(SpaceError, match="stands nowhere in the space"):
+        found(words, product, require=[uniform(0, 1, name="c") > 0.5])
+    with pytest.raises(SpaceError, match=r"constraint require\[0\] cannot be computed: .*'width'"):
+        found(words, product, require=[lambda point: point["width"] > 3])
+    assert studies(Path("mlruns/studies")) == []
 
 
 def test_a_trial_is_shown_by_its_number_value_and_point() -> None:

@@ -251,14 +251,16 @@ def space_of(
     """Return parameters, description, fingerprint and walk of a plain dict of words.
 
     Raises:
-        SpaceError: if it holds no words, or is not a dict with strings as keys.
+        SpaceError: if it holds no words, is not a dict with strings as keys, or `require` is none.
     """
     if not isinstance(words, Mapping) or not all(isinstance(key, str) for key in words):
         raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.")
+    _check_require(require)
     walk = Walk()
     found = describe(dict(words), walk, require)
     if not found.parameters:
         raise SpaceError("The space has no words to search. Write for example uniform(0, 1).")
+    found.parameters.try_constraints()
     return found.parameters, found.content, found.fingerprint, walk
 
 
@@ -338,22 +340,26 @@ def _check_record(space: Space) -> None:
             "A space's name starts with a letter or a digit and holds at most 100 of letters, "
             f"digits, '_', '-' and '.', got {name!r}. It names the experiment and the model."
         )
-    if isinstance(space.require, Expression | str) or not isinstance(space.require, Sequence):
-        raise SpaceError(
-            f"require takes a list of conditions or functions, got {space.require!r}. "
-            "Write require=[a + b < 10]."
-        )
-    for item in space.require:
-        if isinstance(item, Call | Word) or not (isinstance(item, Expression) or callable(item)):
-            raise SpaceError(
-                f"require takes conditions on words, or functions of a point, got {item!r}. "
-                "Write require=[a + b < 10] or require=[lambda point: point['x'] > 0]."
-            )
+    _check_require(space.require)
     if not isinstance(space.baselines, Mapping):
         raise SpaceError(
             f"baselines takes {{name: point}}, got {space.baselines!r}. "
             "Write baselines={'notes': {'optimizer.adam.learning_rate': 0.01}}."
         )
+
+
+def _check_require(require: Any) -> None:
+    if isinstance(require, Expression | str) or not isinstance(require, Sequence):
+        raise SpaceError(
+            f"require takes a list of conditions or functions, got {require!r}. "
+            "Write require=[a + b < 10]."
+        )
+    for item in require:
+        if isinstance(item, Call | Word) or not (isinstance(item, Expression) or callable(item)):
+            raise SpaceError(
+                f"require takes conditions on words, or functions of a point, got {item!r}. "
+                "Write require=[a + b < 10] or require=[lambda point: point['x'] > 0]."
+            )
 
 
 def _check_baselines(space: Space) -> None:

@@ -194,7 +194,7 @@ class Parameters(Mapping[str, Parameter]):
         """`check_partial`, and no given label is switched off by another given one.
 
         Raises:
-            PointError: also if the values are a whole point that `require` does not allow.
+            PointError: also if they are not allowed by `require`, as far as they say.
         """
         given = self.check_partial(values)
         asked = self.with_fixed(given)
@@ -202,12 +202,8 @@ class Parameters(Mapping[str, Parameter]):
             if label in given:
                 why = self.why_inactive(label, asked.fixed)
                 raise PointError(f"{label!r} is not active in this point: {why}.")
-        if all(
-            label in given
-            for label in self.complete(lambda p: given.get(p.label, p.word.quantile(0.5)))
-        ):
-            self.legal(given)
-        return given
+        completed = self.complete(lambda p: given.get(p.label, p.word.quantile(0.5)))
+        return self.legal(given, partly=not completed.keys() <= given.keys())
 
     def try_constraints(self) -> None:
         """Compute every constraint on a few points, so that one that cannot be is found now.
@@ -234,10 +230,14 @@ class Parameters(Mapping[str, Parameter]):
         """A word of this space by its label, any other condition as it is written."""
         return self._labels.get(id(condition)) or repr(condition)
 
-    def violated(self, point: Point) -> str | None:
+    def violated(self, point: Point, *, partly: bool = False) -> str | None:
         """Return the first constraint that the point violates, None if it is legal.
 
         A constraint that reads an inactive label does not apply.
+
+        Args:
+            partly: whether the point may lack labels, so that only conditions on words that it has
+                are known to be violated.
 
         Raises:
             SpaceError: if a constraint cannot be computed.
@@ -247,6 +247,8 @@ class Parameters(Mapping[str, Parameter]):
             try:
                 if isinstance(constraint, Expression):
                     holds = constraint.value(lambda word: self._required(word, point))
+                elif partly:
+                    continue
                 else:
                     holds = constraint(_Reading(point, self._table))
             except _Inactive:
@@ -259,9 +261,9 @@ class Parameters(Mapping[str, Parameter]):
                 return name
         return None
 
-    def legal(self, point: Point) -> Point:
+    def legal(self, point: Point, *, partly: bool = False) -> Point:
         """Return the point, or raise IllegalPoint naming the constraint that it violates."""
-        name = self.violated(point)
+        name = self.violated(point, partly=partly)
         if name is not None:
             raise IllegalPoint(f"The point violates the constraint {name}: {point!r}.")
         return point

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -28,6 +28,7 @@ def search(
     objective: Callable[[Any], float] | None = None,
     *,
     maximize: bool | None = None,
+    require: Sequence[Any] = (),
     progress: bool | Watcher = True,
     **options: Any,
 ) -> Result:
@@ -38,6 +39,8 @@ def search(
         objective: for a dict of words, a function of the resolved values that returns a number.
         maximize: whether a larger objective is better, by default not, or as a study that goes on
             has it; a `Space` says so itself.
+        require: for a dict of words, conditions on them, or functions of a point, that every point
+            satisfies; a `Space` says so itself.
         progress: print a line per trial to standard error; or a watcher of one's own.
         **options: those of `hpsearch run` under the same names, see
             `hpsearch.study.options.Options`: max_trials, timeout, target, no_progress,
@@ -51,7 +54,9 @@ def search(
         SearchStopped: if the search cannot go on, such as after 20 failures in a row.
         KeyboardInterrupt: after Ctrl-C, with everything recorded.
     """
-    problem = problem_of(space, objective, maximize=_maximizes(maximize, space, options))
+    problem = problem_of(
+        space, objective, maximize=_maximizes(maximize, space, options), require=require
+    )
     if problem.space is None and not callable(objective):
         raise StudyError(
             f"A dict of words needs an objective, a function of its values; got {objective!r}. "
@@ -108,11 +113,12 @@ class Study:
         space: Any,
         *,
         maximize: bool | None = None,
+        require: Sequence[Any] = (),
         progress: bool | Watcher = False,
         **options: Any,
     ) -> None:
         self._problem: Problem = problem_of(
-            space, None, maximize=_maximizes(maximize, space, options)
+            space, None, maximize=_maximizes(maximize, space, options), require=require
         )
         self._watcher = _watcher(progress)
         options_given = options_from(options)

@@ -49,6 +49,7 @@ ELSEWHERE = {
     **dict.fromkeys(("rstate", "random_state"), "seed"),
     **dict.fromkeys(("fixed_params", "fixed_parameters"), "fix"),
     "catch": "max_consecutive_failures=, as trials that raise are failed trials",
+    **dict.fromkeys(("constraints_func", "constraints"), "require=[condition on words]"),
     "pruner": "a callback of the Space, such as EarlyStopping: trials are not compared as they run",
     "callbacks": "progress= with a watcher, or Fit(callbacks=...) of a Space",
 }

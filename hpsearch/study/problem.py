@@ -9,7 +9,7 @@ import math
 import reprlib
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -90,18 +90,26 @@ def digest(text: str) -> str:
 
 
 def problem_of(
-    space: Any, objective: Callable[[Any], Any] | None = None, *, maximize: bool = False
+    space: Any,
+    objective: Callable[[Any], Any] | None = None,
+    *,
+    maximize: bool = False,
+    require: Sequence[Any] = (),
 ) -> Problem:
     """Make a problem from what `hpsearch.search` takes.
 
     Raises:
-        SpaceError: if the space, the objective and `maximize` do not fit together.
+        SpaceError: if the space, the objective, `maximize` and `require` do not fit together.
     """
     if not isinstance(maximize, bool):
         raise SpaceError(
             f"maximize is True or False, got {maximize!r}. The value of a dict of words has no name; "
             "a Space names its metric itself."
         )
+    if not isinstance(space, str | Path | Loaded | Space):
+        return _objective_problem(space, objective, maximize, require)
+    if require != ():
+        raise SpaceError("A Space says itself what it requires: Space(require=[...]).")
     if isinstance(space, str | Path):
         space = load(str(space))
     if isinstance(space, Loaded):
@@ -114,9 +122,7 @@ def problem_of(
         return dataclasses.replace(
             made, recipe=recipe, path=space.path, target=space.target, source=space.source
         )
-    if isinstance(space, Space):
-        return _keras_problem(space, space.name or "space", objective, maximize)
-    return _objective_problem(space, objective, maximize)
+    return _keras_problem(space, space.name or "space", objective, maximize)
 
 
 def _keras_problem(space: Space, name: str, objective: Any, maximize: bool) -> Problem:
@@ -193,8 +199,10 @@ def _engine_again(target: str, source: str, fingerprint: str, seed: int) -> Engi
     return KerasEngine(space, seed)
 
 
-def _objective_problem(words: Any, objective: Any, maximize: bool) -> Problem:
-    parameters, description, fingerprint, walk = space_of(words)
+def _objective_problem(
+    words: Any, objective: Any, maximize: bool, require: Sequence[Any] = ()
+) -> Problem:
+    parameters, description, fingerprint, walk = space_of(words, require)
     content = dict(words)
     name = getattr(objective, "__name__", "objective")
 
