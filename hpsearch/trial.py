@@ -251,9 +251,11 @@ class Trial:
     why: Why | None = None
 
     def __repr__(self) -> str:
-        ended = f"value {self.value:g}" if self.value is not None else str(self.status)
-        error = f": {self.error}" if self.error else ""
-        return f"Trial({self.number}: {ended}{error}, {self.point})"
+        """In one line, for lists of them."""
+        said = [f"value {self.value:g}"] if self.value is not None else []
+        if self.status is not Status.OK:
+            said = [str(self.status), *said, *(self.error or "").splitlines()[:1]]
+        return f"Trial({self.number}: {', '.join(said)}, {self.point})"
 
     @property
     def status(self) -> Status:

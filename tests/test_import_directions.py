@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "hpsearch"
 
-DATA = {"errors", "trial", "wire"}
+DATA = {"errors", "trial"}
 DRIVER = {"declare", "space", "build", "train", "suggest", "execute", "store", "record"}
 MAY_IMPORT = {
     "errors": set(),
@@ -26,17 +26,17 @@ MAY_IMPORT = {
     "suggest": {"declare", "space", *DATA},
     "build": {"declare", "space", *DATA},
     "train": {"build", "space", *DATA},
-    "execute": {"train", *DATA},
-    "store": DATA,
-    "record": {"store", *DATA},
-    "report": {"store", *DATA},
+    "execute": {"train", "wire", *DATA},
+    "store": {"wire", *DATA},
+    "record": {"store", "wire", *DATA},
+    "report": {"store", "wire", *DATA},
     "plain_keras": {"declare", "space", "build", "train", "keras", *DATA},
     "import_hyperas": {"declare", "space", "errors"},
-    "preflight": {"space", "build", "train", *DATA},
+    "preflight": {"space", "build", "train", "wire", *DATA},
     "predict": {"space", "train", "store", "record", *DATA},
     "study": {*DRIVER, "preflight", *DATA},
     "cli": {
-        *("study", "preflight", "predict", "plain_keras", "report", "import_hyperas"),
+        *("study", "preflight", "predict", "plain_keras", "report", "import_hyperas", "wire"),
         *DRIVER,
         *DATA,
     },

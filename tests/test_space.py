@@ -684,7 +684,7 @@ def test_a_constraint_on_an_inactive_label_does_not_apply() -> None:
         ([lambda p: p.get("unts") is None], "the space has no label 'unts'"),
         ([lambda p: 1 / 0], "require[0] cannot be computed: ZeroDivisionError: division by zero"),
         ([lambda p: p["units"] > "a"], "cannot be computed: TypeError"),
-        ([integer(1, 9) > 3], "stands nowhere in the space. Use it in the model, or name it."),
+        ([integer(1, 9) > 3], "stands nowhere in the space. Use the same word there."),
         ([True], "require takes conditions on words, or functions of a point, got True"),
         ([integer(1, 9)], "require takes conditions on words, or functions"),
         ([part()], "require takes conditions on words, or functions"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import pickle
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -27,7 +29,7 @@ from hpsearch.record import algorithms
 from hpsearch.store import Store, studies
 from hpsearch.study import options_from, read_points, seconds_of
 from hpsearch.study.written import bytes_of
-from hpsearch.trial import Status
+from hpsearch.trial import Key, Outcome, Status, Trial
 
 WORDS = {"x": uniform(-5, 5), "m": choice({"a": {"u": uniform(0, 1)}, "b": {"n": integer(1, 9)}})}
 
@@ -250,7 +252,7 @@ def test_enqueued_points_run_first_and_their_gaps_are_suggested() -> None:
         ({"enqueue": [{"m": "b", "m.a.u": 0.5}]}, r"'m.a.u' is not active in this point"),
         (
             {"enqueue": [{"m": {"u": 0.5}}]},
-            r"names of options, as trial.point does and trial.values",
+            r"A point names options, as `.point` does; `.values`",
         ),
     ],
 )
@@ -539,10 +541,21 @@ def test_points_enqueued_on_resume_are_added_to_those_of_before() -> None:
 def test_a_budget_smaller_than_what_runs_first_is_told_and_a_resume_runs_the_rest(capsys) -> None:
     first = [{"x": x, "m": "a", "m.a.u": 0.5} for x in (0.1, 0.2, 0.3)]
     found(study="mine", enqueue=first, max_trials=1, progress=True)
-    told = "max_trials=1 leaves out 2 points of those to run first; a resume with more trials runs"
+    told = (
+        "(max_trials=1) leaves out 2 points of those to run first; a resume with more trials runs"
+    )
     assert told in capsys.readouterr().err
     result = found(study="mine", resume=True, max_trials=4, progress=True)
     assert points(result)[:3] == first and "leaves out" not in capsys.readouterr().err
+
+
+def test_what_is_to_run_again_counts_as_run_where_a_budget_is_told_to_be_small(capsys) -> None:
+    with pytest.raises(ZeroDivisionError), hpsearch.Study(WORDS, study="mine", seed=1) as study:
+        study.tell(study.ask(), 1.0)
+        study.ask()
+        raise ZeroDivisionError
+    found(study="mine", resume=True, max_trials=2, enqueue=[{"x": 0.5}], progress=True)
+    assert "leaves out 1 point of those to run first" in capsys.readouterr().err
 
 
 def test_a_grid_says_how_many_points_it_has(capsys) -> None:
@@ -575,6 +588,22 @@ def test_of_a_point_given_in_part_only_what_it_has_is_required() -> None:
     assert result.trials[0].point["a"] == 2 and result.trials[0].source == "enqueued"
 
 
+def test_a_study_that_goes_on_tells_what_is_required_and_who_violates_it(capsys) -> None:
+    words = {"a": X, "b": Y}
+    found(words, product, require=[X + Y > 7], study="mine", progress=True)
+    found(
+        words, product, require=[X + Y > 7], study="mine", resume=True, max_trials=7, progress=True
+    )
+    assert "Required" not in capsys.readouterr().err
+    result = found(words, product, study="mine", resume=True, max_trials=8, progress=True)
+    illegal = sum(point["a"] <= 4 for point in points(result))
+    assert 2 <= illegal <= 8
+    assert "from here on: nothing; before: ((a + b) > 7).\n" in capsys.readouterr().err
+    found(words, product, require=[X > 4], study="mine", resume=True, max_trials=9, progress=True)
+    said = f"from here on: (a > 4); before: nothing. {illegal} trials of 8 violate that, and count"
+    assert said in capsys.readouterr().err
+
+
 def test_what_is_required_is_checked_before_there_is_a_study() -> None:
     words = {"a": X, "b": Y}
     with pytest.raises(SpaceError, match="require takes a list of conditions or functions"):
@@ -583,8 +612,14 @@ def test_what_is_required_is_checked_before_there_is_a_study() -> None:
         found(words, product, require=[3])
     with pytest.raises(PointError, match="violates the constraint"):
         found(words, product, require=[X > 3], enqueue=[{"a": 1}])
-    with pytest.raises(SpaceError, match=r"A Space says itself what it requires: Space\(require="):
-        found("digits_mlp", None, require=[X > 3])
+    with pytest.raises(PointError, match="violates the constraint"):
+        found(words, product, require=[X + Y > 7], fix={"b": 1}, enqueue=[{"a": 2}])
+    with pytest.raises(PointError, match=r"violates the constraint require\[0\]"):
+        whole = {"fix": {"b": 1}, "enqueue": [{"a": 2}]}
+        found(words, product, require=[lambda point: point["a"] > 3], **whole)
+    for begin in (found, hpsearch.Study):
+        with pytest.raises(SpaceError, match=r"A Space says itself what it requires: Space\(requ"):
+            begin("digits_mlp", **({} if begin is not found else {"objective": None}), require=[])
     with pytest.raises(SpaceError, match="stands nowhere in the space"):
         found(words, product, require=[uniform(0, 1, name="c") > 0.5])
     with pytest.raises(SpaceError, match=r"constraint require\[0\] cannot be computed: .*'width'"):
@@ -592,17 +627,24 @@ def test_what_is_required_is_checked_before_there_is_a_study() -> None:
     assert studies(Path("mlruns/studies")) == []
 
 
-def test_a_trial_is_shown_by_its_number_value_and_point() -> None:
-    one, two = found({"x": uniform(0, 4)}, lambda v: 1 / (v["x"] - 2), max_trials=2).trials[:1], []
-    with hpsearch.Study({"x": uniform(0, 4)}, max_trials=2, algo="auto") as study:
-        asked = study.ask()
-        two = study.trials
-        study.tell(asked, error="too warm")
-        three = study.trials
-    shown = f"Trial(0: value {one[0].value:g}, {one[0].point})"
-    assert repr(one) == f"[{shown}]"
-    assert repr(two) == "[Trial(0: running, {'x': 2.0})]"
-    assert repr(three) == "[Trial(0: failed: too warm, {'x': 2.0})]"
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [
+        (None, "Trial(3: running, {'x': 2.0})"),
+        ({"status": Status.OK, "value": 0.0625}, "Trial(3: value 0.0625, {'x': 2.0})"),
+        (
+            {"status": Status.PRUNED, "value": 0.5},
+            "Trial(3: pruned, value 0.5, {'x': 2.0})",
+        ),
+        (
+            {"status": Status.FAILED, "error": "too warm\nby far"},
+            "Trial(3: failed, too warm, {'x': 2.0})",
+        ),
+    ],
+)
+def test_a_trial_is_shown_in_one_line(outcome: Any, shown: str) -> None:
+    ended = None if outcome is None else Outcome(Key("mine", 3), **outcome)
+    assert repr(Trial(3, {"x": 2.0}, 1, 0.0, outcome=ended)) == shown
 
 
 @pytest.mark.parametrize(
@@ -789,37 +831,86 @@ def test_a_loop_that_an_exception_left_is_an_interrupted_study() -> None:
             assert store.settings["state"] == state
 
 
-def test_a_study_that_nothing_closed_is_ended_when_it_is_known_no_longer() -> None:
-    def left(asks: int) -> dict[str, Any]:
-        study = hpsearch.Study(WORDS, max_trials=2, study=f"asks-{asks}", offline=True)
-        for _ in range(asks):
-            if (trial := study.ask()) is not None and trial.number < 2:
-                study.tell(trial, 1.0)
-        study.ask()
-        del study
-        with Store.open("mlruns/studies", f"asks-{asks}", write=True) as store:  # it is released
-            return {"state": store.settings["state"], "ended": [t.status for t in store.trials()]}
-
-    assert left(1) == {"state": "interrupted", "ended": [Status.OK, Status.CANCELLED]}
-    assert left(2) == {"state": "finished", "ended": [Status.OK, Status.OK]}
+def state_of(name: str) -> tuple[Any, list[Status]]:
+    """Opened for writing, as a study that is released can be."""
+    with Store.open(Path("mlruns/studies"), name, write=True) as store:
+        return store.settings.get("state"), [trial.status for trial in store.trials()]
 
 
-def test_a_study_that_nothing_closed_ends_with_its_program() -> None:
-    program = """
+def left_study(name: str, told: int, asked: int = 0) -> None:
+    study = hpsearch.Study(WORDS, max_trials=2, study=name, offline=True)
+    for _ in range(told):
+        study.tell(study.ask(), 1.0)
+    for _ in range(asked):
+        assert study.ask() is not None
+
+
+def test_a_study_that_nothing_closed_is_ended_when_nothing_refers_to_it() -> None:
+    left_study("half", 1)
+    left_study("asked", 1, 1)
+    left_study("whole", 2)
+    assert state_of("half") == ("interrupted", [Status.OK])
+    assert state_of("asked") == ("interrupted", [Status.OK, Status.CANCELLED])
+    assert state_of("whole") == ("finished", [Status.OK, Status.OK])
+
+
+def test_a_study_that_cannot_go_on_is_released_when_nothing_refers_to_it() -> None:
+    def failing() -> None:
+        study = hpsearch.Study(WORDS, study="fails", offline=True, max_consecutive_failures=2)
+        with pytest.raises(SearchStopped):
+            while (trial := study.ask()) is not None:
+                study.tell(trial, error="broken")
+        assert study.ask() is None
+
+    failing()
+    gc.collect()
+    assert state_of("fails") == ("finished", [Status.FAILED] * 2)
+
+
+def test_a_study_is_closed_once() -> None:
+    study = hpsearch.Study(WORDS, max_trials=2, study="mine", offline=True)
+    study.tell(study.ask(), 1.0)
+    study.close()
+    study.close()
+    del study
+    assert state_of("mine") == ("finished", [Status.OK])
+
+
+def program(text: str) -> None:
+    """Run it in the folder of the test."""
+    subprocess.run([sys.executable, "-c", textwrap.dedent(text)], check=True, timeout=100)
+
+
+def test_a_study_that_nothing_closed_ends_with_its_program_and_waits_for_no_mlflow() -> None:
+    shutil.rmtree("mlruns")  # so that MLflow would have to be imported as the program ends
+    program("""
         import hpsearch
         study = hpsearch.Study({"x": hpsearch.uniform(0, 1)}, max_trials=3, study="left")
         study.tell(study.ask(), 0.5)
         study.ask()
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)
-    with Store.open("mlruns/studies", "left", write=False) as store:
-        assert store.settings["state"] == "interrupted" and store.owing() == 0
-        assert [trial.status for trial in store.trials()] == [Status.OK, Status.CANCELLED]
+    """)
+    assert state_of("left") == ("interrupted", [Status.OK, Status.CANCELLED])
     words = {"x": uniform(0, 1)}
     again = hpsearch.search(
         words, lambda v: v["x"], study="left", resume=True, max_trials=6, progress=False
     )
     assert again.counts["finished"] == 6
+    with Store.open(Path("mlruns/studies"), "left", write=False) as store:
+        assert store.owing() == 0
+
+
+def test_a_fork_does_not_end_the_study_of_its_parent() -> None:
+    program("""
+        import os, hpsearch
+        study = hpsearch.Study({"x": hpsearch.uniform(0, 1)}, max_trials=1, study="mine", offline=True)
+        trial = study.ask()
+        child = os.fork()
+        if child == 0:
+            raise SystemExit
+        os.waitpid(child, 0)
+        assert study.tell(trial, 0.5).value == 0.5
+    """)
+    assert state_of("mine") == ("finished", [Status.OK])
 
 
 def test_several_trials_can_be_asked_for_before_one_is_told() -> None:

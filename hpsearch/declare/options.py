@@ -39,7 +39,7 @@ class _Options(Word):
         if found is None:
             text = f"{value!r} is no option of {self!r}. {_options(value, self.points)}"
             if isinstance(value, Mapping):  # what an objective was given is no point
-                text += " A point holds names of options, as trial.point does and trial.values not."
+                text += " A point names options, as `.point` does; `.values` is what an objective is given."
             raise PointError(text)
         return self.points[found]
 

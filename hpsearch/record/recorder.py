@@ -121,7 +121,7 @@ class Recorder:
         """Stop after the parcel that is under way; what is owed stays owed."""
         self._stop.set()
         self._wake.set()
-        if not self._offline:
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
     def _work(self) -> None:

@@ -251,7 +251,8 @@ def space_of(
     """Return parameters, description, fingerprint and walk of a plain dict of words.
 
     Raises:
-        SpaceError: if it holds no words, is not a dict with strings as keys, or `require` is none.
+        SpaceError: if it holds no words, is not a dict with strings as keys, or `require` is no list
+            of constraints.
     """
     if not isinstance(words, Mapping) or not all(isinstance(key, str) for key in words):
         raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.")

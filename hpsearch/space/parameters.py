@@ -202,8 +202,13 @@ class Parameters(Mapping[str, Parameter]):
             if label in given:
                 why = self.why_inactive(label, asked.fixed)
                 raise PointError(f"{label!r} is not active in this point: {why}.")
-        completed = self.complete(lambda p: given.get(p.label, p.word.quantile(0.5)))
-        return self.legal(given, partly=not completed.keys() <= given.keys())
+        point = asked.complete(lambda p: p.word.quantile(0.5))
+        partly = not point.keys() <= asked.fixed.keys()
+        if partly:
+            active = given.keys() | {label for label in self.fixed if self._table[label].always}
+            point = {label: asked.fixed[label] for label in active}
+        self.legal(point, partly=partly)
+        return given
 
     def try_constraints(self) -> None:
         """Compute every constraint on a few points, so that one that cannot be is found now.
@@ -229,6 +234,11 @@ class Parameters(Mapping[str, Parameter]):
     def _told(self, condition: Expression) -> str:
         """A word of this space by its label, any other condition as it is written."""
         return self._labels.get(id(condition)) or repr(condition)
+
+    @property
+    def constraints(self) -> list[str]:
+        """What is required, as messages name it: a condition as it is written, a function by its place."""
+        return [_constraint_name(number, item) for number, item in enumerate(self.require)]
 
     def violated(self, point: Point, *, partly: bool = False) -> str | None:
         """Return the first constraint that the point violates, None if it is legal.
@@ -271,9 +281,7 @@ class Parameters(Mapping[str, Parameter]):
     def _required(self, word: Any, point: Point) -> Value:
         label = self._labels.get(id(word))
         if label is None:
-            raise SpaceError(
-                f"{word!r} stands nowhere in the space. Use it in the model, or name it."
-            )
+            raise SpaceError(f"{word!r} stands nowhere in the space. Use the same word there.")
         if label not in point:
             raise _Inactive
         return point[label]

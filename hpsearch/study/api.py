@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import weakref
@@ -28,7 +29,7 @@ def search(
     objective: Callable[[Any], float] | None = None,
     *,
     maximize: bool | None = None,
-    require: Sequence[Any] = (),
+    require: Sequence[Any] | None = None,
     progress: bool | Watcher = True,
     **options: Any,
 ) -> Result:
@@ -113,7 +114,7 @@ class Study:
         space: Any,
         *,
         maximize: bool | None = None,
-        require: Sequence[Any] = (),
+        require: Sequence[Any] | None = None,
         progress: bool | Watcher = False,
         **options: Any,
     ) -> None:
@@ -142,8 +143,11 @@ class Study:
         except BaseException:
             self._session.close()
             raise
+        self._left = weakref.finalize(
+            self, _leave, self._driver, self._session, self._watcher, os.getpid()
+        )
         self._watcher.begun(self._driver)
-        self._left = weakref.finalize(self, _end, self._driver, self._session, self._watcher)
+        self._session.note_grid()
 
     def __enter__(self) -> Study:
         return self
@@ -241,19 +245,30 @@ class Study:
         self._end("finished")
 
     def _end(self, state: str) -> None:
-        if self._left.detach() is not None:
-            _end(self._driver, self._session, self._watcher, state)
+        if self._left.detach() is None:
+            return  # it has ended
+        try:
+            self._driver.abandon()
+            self._session.finish(state)
+        finally:
+            self._watcher.finished()
+            self._session.close()
 
     def _key(self, trial: Asked) -> Key:
         return Key(self.name, trial.number, trial.attempt)
 
 
-def _end(driver: Driver, session: Session, watcher: Watcher, state: str | None = None) -> None:
-    """End a study, by itself where nothing closed it and it is known no longer, or with the program."""
+def _leave(driver: Driver, session: Session, watcher: Watcher, process: int) -> None:
+    """End a study that was not closed, once nothing refers to it, or with its program.
+
+    It waits for no MLflow: as a program ends, much can be neither imported nor started.
+    """
+    if os.getpid() != process:
+        return  # a fork of the one that it belongs to
     try:
-        over = driver.ended_by is not None
+        over = not driver.running and driver.over()
         driver.abandon()
-        session.finish(state or ("finished" if over else "interrupted"))
+        session.leave("finished" if over else "interrupted")
     finally:
         watcher.finished()
         session.close()

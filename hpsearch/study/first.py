@@ -38,8 +38,9 @@ def first_points(
     ]
     if left is not None and len(found) > left:
         note(
-            f"max_trials={options.total} leaves out {counted(len(found) - left, 'point')} of those "
-            "to run first; a resume with more trials runs them."
+            f"--max-trials {options.total} (max_trials={options.total}) leaves out "
+            f"{counted(len(found) - left, 'point')} of those to run first; a resume with more "
+            "trials runs them."
         )
     return found
 

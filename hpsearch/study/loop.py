@@ -82,7 +82,8 @@ class Driver:
             self._tally.note(trial)
         self._models = {n: t for n, t in self.trials.items() if _has_model(t)}
         self._running: dict[Key, Trial] = {}
-        left = None if self.total is None else max(0, self.total - self.counts()["total"])
+        done = self.counts()["total"] + self._tally.to_run
+        left = None if self.total is None else max(0, self.total - done)
         self._first = first_points(problem, options, self.trials.values(), watcher.note, left)
         self._budget = Budget(problem, options)
         self._interrupts = Interrupts(self._tell_interrupted)
@@ -155,7 +156,8 @@ class Driver:
         """
         trial = self._next()
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None  # its traceback would keep the caller's frames
+            raise error
         if trial is not None:
             self._start(trial)
         return trial
@@ -176,7 +178,7 @@ class Driver:
         """Submit what can start, wait for what ends; False when the search is over."""
         self._heed()
         if not self._running:
-            self._over()
+            self.over()
         while self.ended_by is None and self._executor.free() > 0:
             trial = self._next()
             if trial is None or self._interrupts.asked:
@@ -190,7 +192,7 @@ class Driver:
 
     def _next(self) -> Trial | None:
         """The next trial to start, None if there is none now."""
-        if self._over():
+        if self.over():
             return None
         again = self._interrupted_trial()
         if again is not None:
@@ -208,7 +210,7 @@ class Driver:
         seed, why = seed_of(self._seed, number), found.why
         return Trial(number, found.point, seed, time.time(), source=source, name=name, why=why)
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
         """Whether no trial may start now; notes why once the search is over."""
         if self.ended_by is not None:
             return True

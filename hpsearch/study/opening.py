@@ -320,6 +320,7 @@ def _changeable(problem: Problem, options: Options, uri: str, experiment: str) -
         "grid_steps": options.grid_steps,
         "repeats": options.repeats,
         "fix": problem.parameters.with_fixed(options.fix).fixed,
+        "require": problem.parameters.constraints,
         "enqueue": [dict(point) for point in options.enqueue],
         "baselines": options.baselines,
         "keep_models": options.keep_models,

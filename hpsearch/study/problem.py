@@ -94,7 +94,7 @@ def problem_of(
     objective: Callable[[Any], Any] | None = None,
     *,
     maximize: bool = False,
-    require: Sequence[Any] = (),
+    require: Sequence[Any] | None = None,
 ) -> Problem:
     """Make a problem from what `hpsearch.search` takes.
 
@@ -107,8 +107,8 @@ def problem_of(
             "a Space names its metric itself."
         )
     if not isinstance(space, str | Path | Loaded | Space):
-        return _objective_problem(space, objective, maximize, require)
-    if require != ():
+        return _objective_problem(space, objective, maximize, () if require is None else require)
+    if require is not None:
         raise SpaceError("A Space says itself what it requires: Space(require=[...]).")
     if isinstance(space, str | Path):
         space = load(str(space))

@@ -67,7 +67,7 @@ def _what_changed(name: str, settings: Mapping[str, Any], problem: Problem) -> s
 def what_changes(
     trials: Sequence[Trial], settings: Mapping[str, Any], options: Options, problem: Problem
 ) -> Iterator[str]:
-    """Tell of another algorithm, of other fixed values, and of a budget that is used up.
+    """Tell of another algorithm, of other fixed values and constraints, and of a budget used up.
 
     Args:
         trials: the latest attempt at each.
@@ -77,6 +77,7 @@ def what_changes(
     if options.algo != algo:
         yield f"The algorithm is {options.algo} from here on; before, it was {algo}."
     yield from _other_values(trials, settings, options, problem)
+    yield from _other_constraints(trials, settings, problem.parameters)
     done = counts_of(trials)["total"]
     if options.total is not None and done >= options.total:
         yield (
@@ -102,6 +103,23 @@ def _other_values(
         text += f" {counted(len(others), 'trial')} of {len(trials):,} had other values"
         text += "; the search does not learn from them." if options.algo in OURS else "."
     if again := sum(trial.status in UNENDED for trial in others):
+        text += f" {again} of these did not end, and may run again as begun."
+    yield text
+
+
+def _other_constraints(
+    trials: Sequence[Trial], settings: Mapping[str, Any], parameters: Parameters
+) -> Iterator[str]:
+    now, before = parameters.constraints, settings.get("require", parameters.constraints)
+    illegal = [trial for trial in trials if parameters.violated(trial.point) is not None]
+    if now == before and not illegal:  # a function may be another one of the same name
+        return
+    required, was = (", ".join(each) or "nothing" for each in (now, before))
+    text = f"Required from here on: {required}; before: {was}."
+    if illegal:
+        text += f" {counted(len(illegal), 'trial')} of {len(trials):,} violate that, and count all "
+        text += "the same, also as the best."
+    if again := sum(trial.status in UNENDED for trial in illegal):
         text += f" {again} of these did not end, and may run again as begun."
     yield text
 

@@ -154,6 +154,13 @@ class Session:
             self.store.update(state="interrupted")
             raise
 
+    def leave(self, state: str) -> None:
+        """Record how it ended, and wait for nothing: what MLflow has not got stays owed."""
+        self.store.update(state=state)
+        self.store.queue("check")
+        self.store.queue("finish")
+        self.note(f"The study was not closed. {self._how_to_deliver()}")
+
     def _deliver(self, *, interrupted: bool) -> None:
         ends = time.monotonic() + (IMPATIENCE if interrupted else LONGEST)
         self.store.queue("check")
@@ -185,7 +192,8 @@ class Session:
 
         fixed = self.problem.parameters.with_fixed(self.options.fix)
         size = grid_size(fixed, self.options.grid_steps)
-        self.note(f"The grid has {'more than 1,000,000' if size is None else size} points.")
+        before = " before constraints" if fixed.require else ""
+        self.note(f"The grid has {'more than 1,000,000' if size is None else size} points{before}.")
 
     def _say_what_is_owed(self) -> None:
         trouble = (self.recorder.trouble or "it took too long").removeprefix("MLflow: ")
@@ -194,8 +202,11 @@ class Session:
             if self.options.offline
             else f"MLflow does not have everything yet: {trouble}"
         )
-        again = f"hpsearch sync {self.store.name}{folder_option(self.options.folder)}"
-        self._watcher.note(f"{why.rstrip('.')}. Deliver it later: {again}")
+        self.note(f"{why.rstrip('.')}. {self._how_to_deliver()}")
+
+    def _how_to_deliver(self) -> str:
+        where = folder_option(self.options.folder)
+        return f"Deliver it later: hpsearch sync {self.store.name}{where}"
 
     def best(self) -> Trial | None:
         """The best trial that succeeded, the first of equals."""

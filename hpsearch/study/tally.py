@@ -122,6 +122,11 @@ class Tally:
         """Whether a trial runs or is to run again: cut off, or lost by its worker."""
         return number in self._owed
 
+    @property
+    def to_run(self) -> int:
+        """How many trials run or are to run again."""
+        return len(self._owed)
+
     def owed(self, busy: Collection[int]) -> Trial | None:
         """The first trial that is to run again, but for those that run."""
         number = min(self._owed.difference(busy), default=None)

@@ -87,7 +87,7 @@ def fill(
 
     under = Parameters(
         list(parameters.values()),
-        (every_given_label_is_active, *parameters.require),
+        (*parameters.require, every_given_label_is_active),
         {**parameters.fixed, **given},
     )
     algorithm = make("random" if name in WHOLE else name, under)

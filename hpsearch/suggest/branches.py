@@ -22,10 +22,20 @@ from .columns import Columns
 from .told import Told
 from .warps import least_believed
 
-__all__ = ["Branch", "Branches", "Stall", "believed", "every", "looks", "promising", "stalled"]
+__all__ = [
+    "LATEST",
+    "Branch",
+    "Branches",
+    "Stall",
+    "believed",
+    "every",
+    "looks",
+    "promising",
+    "stalled",
+]
 
 EVERY = 2  # suggestions of which one looks at a branch, where the search has stalled
-EVERY_EARLY = 4  # before LATEST: looks cost more while the search still gets on
+EVERY_EARLY = 4  # before LATEST: looks in vain cost more while the search of all still gets on
 PER_COLUMN = 25  # ended trials, for each column that is new in a branch, before it is looked at
 LATEST = 100  # ended trials from which on every branch is looked at
 STALLED = 15  # losses in a row that were no worthwhile improvement
@@ -75,8 +85,9 @@ def promising(told: Told, inside: NDArray[np.intp], stall: Stall, since: int) ->
     """Whether a branch may catch up with the best loss of all, as its trials go.
 
     It is given a few looks; the latest of them have to close a share of the gap. What counts as one
-    is every trial in it that may have been one: where the search had stalled, and by its turn. (In
-    the work above an arm is left when its bound, as it goes on, is no better than another.)
+    is every trial in it that may have been one: where the search had stalled, and by its turn, as
+    if trials ended in the order they began. (In the work above an arm is left when its bound, as it
+    goes on, is no better than another.)
 
     Args:
         inside: which of the trials are in the branch, ascending.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 from ..errors import SearchStopped
-from .branches import Branch, Branches, Stall, every, looks, promising
+from .branches import LATEST, Branch, Branches, Stall, every, looks, promising
 from .codes import Codes
 from .columns import Columns
 from .earlier import Earlier
@@ -190,7 +190,9 @@ class Searcher:
             look = number // every(ended)
             if looks(number, ended):
                 yield from self._looked(stall, running, replace(asked, turn=look))
-            if every(ended) == 2:  # even numbers are left for the search of all: one view only
+            if (
+                ended >= LATEST
+            ):  # looks have the odd numbers; by the even ones, one view has all turns
                 asked = replace(asked, turn=look)
         yield from self._ranking.of(Scope(self._columns, told, running, self._surrogates), asked)
 
