@@ -394,20 +394,20 @@ def test_a_branch_is_not_left_for_what_was_tried_before_the_search_had_stalled()
 
 @pytest.mark.parametrize("false", [-10.0, -1e30])
 def test_one_loss_that_is_far_too_good_does_not_end_the_looks(false):
-    """As far behind as that every branch would be left after six trials: the best would be 0.2."""
+    """As far behind as that every branch would be left after six trials: four of eight are at 0.2."""
 
     def loss(point: Point) -> float:
         return hidden(point) if len(told) != 40 else false
 
     best = []
-    for seed in range(5):
+    for seed in range(8):
         told: list[Observation] = []
         algorithm = make("auto", nets())
-        for number in range(150):
+        for number in range(125):
             found = algorithm(told, [], number, seed)
             told.append(Observation(number, found.point, loss(found.point)))
         best.append(min(hidden(trial.point) for trial in told))
-    assert sum(each < 0.1 for each in best) >= 4, best
+    assert sum(each < 0.1 for each in best) >= 6, best
 
 
 @pytest.mark.parametrize(
