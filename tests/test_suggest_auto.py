@@ -232,7 +232,8 @@ def test_a_suggestion_says_which_choice_it_looked_at(name):
 
 
 def has_stalled(losses: Any) -> bool:
-    return bool(stalled(np.asarray(losses))[-1])
+    losses = np.asarray(losses)
+    return bool(stalled(losses, believed(losses))[-1])
 
 
 def test_a_search_has_stalled_where_nothing_worthwhile_was_found_of_late():
@@ -257,7 +258,7 @@ def test_it_is_known_when_a_search_had_stalled():
     random = np.random.default_rng(0)
     losses = np.repeat(np.linspace(2, 1, 8), 20) + random.random(160)
     losses[random.random(160) < 0.2] = math.nan
-    after = stalled(losses)
+    after = stalled(losses, believed(losses))
     assert after.shape == (161,) and not after[:16].any() and 0 < after.sum() < 145
     # The first 30 losses say what is typical, all of them which are believed.
     assert [has_stalled(losses[:n]) for n in range(50, 161)] == after[50:].tolist()

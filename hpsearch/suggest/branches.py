@@ -59,18 +59,22 @@ def looks(number: int, ended: int) -> bool:
 def believed(losses: Codes) -> Codes:
     """Losses (n,), infinite for failures and for what is far below all others."""
     known = np.isfinite(losses)
-    return np.where(known & (losses >= least_believed(losses[known])), losses, np.inf)
+    least = least_believed(losses[known]) if known.any() else np.inf
+    return np.where(known & (losses >= least), losses, np.inf)
 
 
-def stalled(losses: Codes) -> Mask:
+def stalled(losses: Codes, fair: Codes) -> Mask:
     """Whether a search had stalled after each number of its trials, from none to all n (n + 1,).
 
     It had where its latest losses were no worthwhile improvement on those before them.
+
+    Args:
+        fair: those of the losses that are believed, see `believed`.
     """
     known = np.isfinite(losses)
     gained, ahead = np.full(known.sum() + 1, np.inf), np.zeros(known.sum() + 1)
     if len(gained) > STALLED + 1:
-        best = np.minimum.accumulate(believed(losses)[known])
+        best = np.minimum.accumulate(fair[known])
         before, now = best[:-STALLED], best[STALLED:]
         gained[STALLED + 1 :] = before - now
         ahead[STALLED + 1 :] = _lower_quartile(losses[known][:FIRST]) - now
@@ -161,9 +165,13 @@ class Branches(Sequence[Branch]):
 
     def stall(self, told: Told) -> Stall | None:
         """None where the search goes on well, or there is no branch to look at."""
-        if not self._all or len(told) < PER_COLUMN or not (after := stalled(told.losses))[-1]:
+        if not self._all or len(told) < PER_COLUMN:
             return None
-        best = int(believed(told.losses).argmin())
+        fair = believed(told.losses)
+        after = stalled(told.losses, fair)
+        if not after[-1]:
+            return None
+        best = int(fair.argmin())
         neglected = [*self._neglected(told.rows[best], len(told))]
         return Stall(neglected, float(told.losses[best]), after) if neglected else None
 
