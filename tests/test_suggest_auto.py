@@ -17,9 +17,9 @@ from scipy import integrate, stats
 from hpsearch import choice, integer, lognormal, loguniform, maybe, normal, uniform, when
 from hpsearch.errors import SearchStopped
 from hpsearch.space import Parameters, space_of
-from hpsearch.suggest import make, searcher
+from hpsearch.suggest import branches, make, searcher
 from hpsearch.suggest.auto import Auto
-from hpsearch.suggest.branches import Branches, Stall, believed, promising, stalled
+from hpsearch.suggest.branches import Branches, believed, promising, stalled
 from hpsearch.suggest.coded import Coded
 from hpsearch.suggest.failing import Failing
 from hpsearch.suggest.features import Features
@@ -233,7 +233,9 @@ def test_a_suggestion_says_which_choice_it_looked_at(name):
 
 def has_stalled(losses: Any) -> bool:
     losses = np.asarray(losses)
-    return bool(stalled(losses, believed(losses))[-1])
+    found = branches.has_stalled(losses, believed(losses))
+    assert found == stalled(losses, believed(losses))[-1]
+    return found
 
 
 def test_a_search_has_stalled_where_nothing_worthwhile_was_found_of_late():
@@ -367,7 +369,7 @@ def catching_up(
             inside.append(len(told))
         told.add(3 * turn, row, found.get(turn, 0.0), turn)
     after = np.arange(len(told) + 1) >= stalls
-    return promising(told, np.array(inside), Stall((), 0.0, after), since)
+    return promising(told, np.array(inside), 0.0, since=since, after=after)
 
 
 def test_a_branch_that_does_not_catch_up_is_left():
@@ -426,7 +428,7 @@ def test_each_branch_and_all_take_turns_of_both_views_and_of_curiosity(count, be
         return of(self, scope, asked)
 
     monkeypatch.setattr(Ranking, "of", counted)
-    monkeypatch.setattr(searcher, "promising", lambda *given: True)
+    monkeypatch.setattr(searcher, "promising", lambda *given, **more: True)
     algorithm = make("auto", parameters)
     history = [Observation(n, p, 1.0) for n, p in enumerate(draws(parameters, begin))]
     for number in range(begin, begin + 16 * (count - 1) if begin > 100 else 100):
@@ -454,7 +456,7 @@ def test_what_is_kept_of_branches_changes_nothing(name, monkeypatch):
     parameters, random = nets(), np.random.default_rng(0)
     points = draws(parameters, 180)
     losses = [min(hidden(point), 3.0) if number < 9 else 3.0 for number, point in enumerate(points)]
-    monkeypatch.setattr(searcher, "promising", lambda *given: True)
+    monkeypatch.setattr(searcher, "promising", lambda *given, **more: True)
     whole = [Observation(2 * n, p, x) for n, (p, x) in enumerate(zip(points, losses, strict=True))]
     kept, looked = make(name, parameters), 0
     for turn in range(30):
@@ -960,7 +962,7 @@ def test_extremes_that_come_between_two_begins_of_a_process_do_no_harm(name):
 @pytest.mark.parametrize("name", PACES)
 def test_what_is_kept_of_a_long_history_changes_nothing(name, monkeypatch):
     """Trials that end late, change, fail, and run, before and after two hundred; also of a branch."""
-    monkeypatch.setattr(searcher, "promising", lambda *given: True)
+    monkeypatch.setattr(searcher, "promising", lambda *given, **more: True)
     parameters, random = nets(), np.random.default_rng(5)
     drawn, kept = make("random", parameters), make(name, parameters)
     points = [drawn([], [], number, 0).point for number in range(236)]

@@ -29,6 +29,7 @@ __all__ = [
     "Stall",
     "believed",
     "every",
+    "has_stalled",
     "looks",
     "promising",
     "stalled",
@@ -63,14 +64,23 @@ def believed(losses: Codes) -> Codes:
     return np.where(known & (losses >= least), losses, np.inf)
 
 
-def stalled(losses: Codes, fair: Codes) -> Mask:
-    """Whether a search had stalled after each number of its trials, from none to all n (n + 1,).
-
-    It had where its latest losses were no worthwhile improvement on those before them.
+def has_stalled(losses: Codes, fair: Codes) -> bool:
+    """Whether the latest losses (n,) were no worthwhile improvement on those before them.
 
     Args:
         fair: those of the losses that are believed, see `believed`.
     """
+    known = np.isfinite(losses)
+    best = fair[known]
+    if len(best) <= STALLED:
+        return False
+    now = best.min()
+    ahead = _lower_quartile(losses[known][:FIRST]) - now
+    return bool(best[:-STALLED].min() - now <= _worthwhile(len(losses)) * ahead)
+
+
+def stalled(losses: Codes, fair: Codes) -> Mask:
+    """Whether a search `has_stalled` after each number of its trials, from none to all n (n + 1,)."""
     known = np.isfinite(losses)
     gained, ahead = np.full(known.sum() + 1, np.inf), np.zeros(known.sum() + 1)
     if len(gained) > STALLED + 1:
@@ -78,14 +88,19 @@ def stalled(losses: Codes, fair: Codes) -> Mask:
         before, now = best[:-STALLED], best[STALLED:]
         gained[STALLED + 1 :] = before - now
         ahead[STALLED + 1 :] = _lower_quartile(losses[known][:FIRST]) - now
-    count = np.arange(len(losses) + 1)
-    worthwhile = np.where(count < LATEST, WORTHWHILE_EARLY, WORTHWHILE)
     at = np.append(0, known.cumsum())
-    found: Mask = gained[at] <= worthwhile * ahead[at]
+    found: Mask = gained[at] <= _worthwhile(np.arange(len(losses) + 1)) * ahead[at]
     return found
 
 
-def promising(told: Told, inside: NDArray[np.intp], stall: Stall, since: int) -> bool:
+def _worthwhile(count: Any) -> Any:
+    """What share of what the best is ahead is worth while after so many trials."""
+    return np.where(count < LATEST, WORTHWHILE_EARLY, WORTHWHILE)
+
+
+def promising(
+    told: Told, inside: NDArray[np.intp], best: float, *, since: int, after: Mask
+) -> bool:
     """Whether a branch may catch up with the best loss of all, as its trials go.
 
     It is given a few looks; the latest of them have to close a share of the gap. What counts as one
@@ -95,20 +110,20 @@ def promising(told: Told, inside: NDArray[np.intp], stall: Stall, since: int) ->
 
     Args:
         inside: which of the trials are in the branch, ascending.
+        best: the least loss of all that is believed.
         since: the number of trials from which on the branch is looked at.
+        after: whether the search had stalled after each number of its trials (n + 1,).
     """
     backwards = range(len(inside) - 1, -1, -1)
     looked = (
-        k
-        for k in backwards
-        if (n := inside[k]) >= since and stall.after[n] and looks(told.turns[n], n)
+        k for k in backwards if (n := inside[k]) >= since and after[n] and looks(told.turns[n], n)
     )
     latest = [*itertools.islice(looked, TRIED)]
     if len(latest) < TRIED:
         return True
     losses = np.nan_to_num(told.losses[inside], nan=np.inf)
     before, after = losses[: latest[-1]].min(initial=np.inf), losses.min()
-    return bool(after < before and before - after >= CATCHING_UP * (before - stall.best))
+    return bool(after < before and before - after >= CATCHING_UP * (before - best))
 
 
 @final
@@ -168,12 +183,11 @@ class Branches(Sequence[Branch]):
         if not self._all or len(told) < PER_COLUMN:
             return None
         fair = believed(told.losses)
-        after = stalled(told.losses, fair)
-        if not after[-1]:
+        if not has_stalled(told.losses, fair):
             return None
         best = int(fair.argmin())
         neglected = [*self._neglected(told.rows[best], len(told))]
-        return Stall(neglected, float(told.losses[best]), after) if neglected else None
+        return Stall(neglected, float(told.losses[best]), fair) if neglected else None
 
     def _neglected(self, best: Codes, count: int) -> Iterator[tuple[Branch, int]]:
         """The branches that the best row is not in, and since how many trials each is looked at.
@@ -198,12 +212,12 @@ class Stall:
     Attributes:
         neglected: the branches to look at, and since how many trials each is.
         best: the least loss that is believed.
-        after: whether the search had stalled after each number of its trials (n + 1,).
+        fair: the losses that are believed (n,), see `believed`.
     """
 
     neglected: Sequence[tuple[Branch, int]]
     best: float
-    after: Mask
+    fair: Codes
 
 
 def _own(columns: Columns, branch: Branch) -> Mask:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 from ..errors import SearchStopped
-from .branches import LATEST, Branch, Branches, Stall, every, looks, promising
+from .branches import LATEST, Branch, Branches, Stall, every, looks, promising, stalled
 from .codes import Codes
 from .columns import Columns
 from .earlier import Earlier
@@ -199,11 +199,12 @@ class Searcher:
     def _looked(self, stall: Stall, running: Codes, asked: Asked) -> Iterator[Found]:
         """Rows of those of the branches whose turn it is, as far as they promise something."""
         told, neglected = asked.told, stall.neglected
+        after = stalled(told.losses, stall.fair)
         turn, first = divmod(asked.turn, len(neglected))
         asked = replace(asked, number=turn, turn=turn)  # each branch by itself takes all turns
         for branch, since in [*neglected[first:], *neglected[:first]][:MOST_LOOKED]:
             inside = np.flatnonzero(branch.holds(told.rows))
-            if promising(told, inside, stall, since):
+            if promising(told, inside, stall.best, since=since, after=after):
                 with contextlib.suppress(np.linalg.LinAlgError):
                     yield from self._inside(branch, inside, running, asked)
 
