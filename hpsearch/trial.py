@@ -206,6 +206,8 @@ class Why:
             the size is not in sight.
         branch: the label of a choice of which one option was looked at alone, as the search of all
             had stalled; what is expected then follows from the trials with that option.
+        worse: whether the loss may as well be any worse one: bad losses are alike to the model, so
+            that it tells the good ones apart.
     """
 
     source: str
@@ -216,6 +218,7 @@ class Why:
     distance: float | None = None
     wanted: float | None = None
     branch: str | None = None
+    worse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

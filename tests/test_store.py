@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -277,8 +278,18 @@ def test_an_error_is_stored_without_its_passwords(store: Store) -> None:
 
 def test_a_second_driver_is_refused_at_once_and_readers_are_not(store: Store) -> None:
     root = store.folder.parent
-    with pytest.raises(StudyBusy, match=r"another one is running 'digits-1'.*hpsearch show"):
+    with pytest.raises(StudyBusy, match="This program has the study 'digits-1' open already"):
         Store.open(root, "digits-1", write=True)
+    text = f"""
+        from pathlib import Path
+        from hpsearch.store import Store
+        Store.open(Path({str(root)!r}), "digits-1", write=True)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True
+    )
+    assert "StudyBusy: One process at a time" in ran.stderr
+    assert "another one is running 'digits-1'" in ran.stderr and "hpsearch show" in ran.stderr
     with Store.open(root, "digits-1", write=False) as reader:
         store.start(trial(0))
         assert [each.number for each in reader.trials()] == [0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 import json
 import math
@@ -24,7 +26,14 @@ from hyperopt import hp
 
 import hpsearch
 from hpsearch import choice, integer, loguniform, uniform
-from hpsearch.errors import PointError, SearchStopped, SpaceError, StudyError, nearest
+from hpsearch.errors import (
+    PointError,
+    SearchStopped,
+    SpaceError,
+    StudyBusy,
+    StudyError,
+    nearest,
+)
 from hpsearch.record import algorithms
 from hpsearch.store import Store, studies
 from hpsearch.study import options_from, read_points, seconds_of
@@ -600,8 +609,31 @@ def test_a_study_that_goes_on_tells_what_is_required_and_who_violates_it(capsys)
     assert 2 <= illegal <= 8
     assert "from here on: nothing; before: ((a + b) > 7).\n" in capsys.readouterr().err
     found(words, product, require=[X > 4], study="mine", resume=True, max_trials=9, progress=True)
-    said = f"from here on: (a > 4); before: nothing. {illegal} trials of 8 violate that, and count"
+    said = (
+        f"from here on: (a > 4); before: nothing.\n{illegal} trials of 8 violate what is required"
+    )
     assert said in capsys.readouterr().err
+    found(words, product, require=[X > 4], study="mine", resume=True, max_trials=9, progress=True)
+    again = capsys.readouterr().err
+    assert "from here on" not in again and f"{illegal} trials of 9 violate" in again
+
+
+def test_of_earlier_points_a_function_may_not_be_made(capsys) -> None:
+    require = [lambda point: 1 / (point["a"] - 3) > -9]
+    found({"a": X}, lambda v: v["a"], study="mine", algo="grid", max_trials=9)
+    found({"a": X}, lambda v: v["a"], study="mine", resume=True, fix={"a": 1}, require=require)
+    assert "violate" not in capsys.readouterr().err
+
+
+def test_an_enqueued_point_that_a_resume_forbids_is_left_out_and_told(capsys) -> None:
+    enqueue = [{"a": 2, "b": 1}, {"a": 3, "b": 1}, {"a": 4}, {"a": 5}]
+    words = {"a": X, "b": Y}
+    found(words, product, study="mine", enqueue=enqueue, max_trials=1)
+    options = {"study": "mine", "resume": True, "progress": True}
+    result = found(words, product, require=[X > 3], max_trials=2, **options)
+    assert "The enqueued point {'a': 3, 'b': 1} is left out: " in capsys.readouterr().err
+    result = found(words, product, max_trials=4, **options)
+    assert [point["a"] for point in points(result)] == [2, 4, 3, 5]
 
 
 def test_what_is_required_is_checked_before_there_is_a_study() -> None:
@@ -614,6 +646,14 @@ def test_what_is_required_is_checked_before_there_is_a_study() -> None:
         found(words, product, require=[X > 3], enqueue=[{"a": 1}])
     with pytest.raises(PointError, match="violates the constraint"):
         found(words, product, require=[X + Y > 7], fix={"b": 1}, enqueue=[{"a": 2}])
+    kind = choice({"a": {"u": uniform(0, 1, name="u")}, "b": {}}, name="m")
+    less = {"m": kind, "a": X, "y": uniform(0, 1)}
+    for point in ({"a": 5}, {"m": "a", "a": 5}):
+        with pytest.raises(PointError, match="violates the constraint"):
+            require = [X * 0.1 + kind.options[0]["u"] < 1]
+            found(less, product, require=require, fix={"m": "a", "u": 0.9}, enqueue=[point])
+    with pytest.raises(PointError, match="violates the constraint"):
+        found(less, product, require=[kind != "a"], enqueue=[{"u": 0.5}])
     with pytest.raises(PointError, match=r"violates the constraint require\[0\]"):
         whole = {"fix": {"b": 1}, "enqueue": [{"a": 2}]}
         found(words, product, require=[lambda point: point["a"] > 3], **whole)
@@ -863,7 +903,6 @@ def test_a_study_that_cannot_go_on_is_released_when_nothing_refers_to_it() -> No
         assert study.ask() is None
 
     failing()
-    gc.collect()
     assert state_of("fails") == ("finished", [Status.FAILED] * 2)
 
 
@@ -876,6 +915,27 @@ def test_a_study_is_closed_once() -> None:
     assert state_of("mine") == ("finished", [Status.OK])
 
 
+def test_what_a_study_held_is_there_when_it_is_closed() -> None:
+    with hpsearch.Study(WORDS, max_trials=3, study="mine", offline=True) as study:
+        for value in (2.0, 1.0):
+            study.tell(study.ask(), value)
+    assert (study.best.value, study.best.number, study.name) == (1.0, 1, "mine")
+    assert study.best.values["x"] == study.best.point["x"]
+    assert [trial.value for trial in study.trials] == [2.0, 1.0]
+    assert study.result.counts["total"] == 2 and study.result.best.value == 1.0
+    with pytest.raises(StudyError, match="is closed"):
+        study.ask()
+
+
+def test_a_study_that_this_program_has_open_is_told_to_be_closed() -> None:
+    study = hpsearch.Study(WORDS, max_trials=3, study="mine", offline=True)
+    for again in (found, functools.partial(hpsearch.Study, WORDS)):
+        with pytest.raises(StudyBusy, match=r"has the study 'mine' open already.*study\.close\(\)"):
+            again(study="mine", resume=True)
+    study.close()
+    hpsearch.Study(WORDS, study="mine", resume=True, offline=True).close()
+
+
 def program(text: str) -> None:
     """Run it in the folder of the test."""
     subprocess.run([sys.executable, "-c", textwrap.dedent(text)], check=True, timeout=100)
@@ -885,6 +945,8 @@ def test_a_study_that_nothing_closed_ends_with_its_program_and_waits_for_no_mlfl
     shutil.rmtree("mlruns")  # so that MLflow would have to be imported as the program ends
     program("""
         import hpsearch
+        from hpsearch.study.session import Session
+        Session.finish = None  # it waits
         study = hpsearch.Study({"x": hpsearch.uniform(0, 1)}, max_trials=3, study="left")
         study.tell(study.ask(), 0.5)
         study.ask()
@@ -899,18 +961,72 @@ def test_a_study_that_nothing_closed_ends_with_its_program_and_waits_for_no_mlfl
         assert store.owing() == 0
 
 
-def test_a_fork_does_not_end_the_study_of_its_parent() -> None:
-    program("""
-        import os, hpsearch
-        study = hpsearch.Study({"x": hpsearch.uniform(0, 1)}, max_trials=1, study="mine", offline=True)
-        trial = study.ask()
-        child = os.fork()
-        if child == 0:
-            raise SystemExit
-        os.waitpid(child, 0)
-        assert study.tell(trial, 0.5).value == 0.5
+@pytest.mark.parametrize("close", ["contextlib.nullcontext(study)", "study"])
+def test_a_fork_does_not_end_the_study_of_its_parent(close: str) -> None:
+    program(f"""
+        import contextlib, os, hpsearch
+        study = hpsearch.Study({{"x": hpsearch.uniform(0, 1)}}, max_trials=1, study="mine", offline=True)
+        with {close}:
+            trial = study.ask()
+            child = os.fork()
+            if child == 0:
+                raise SystemExit
+            os.waitpid(child, 0)
+            assert study.tell(trial, 0.5).value == 0.5
     """)
     assert state_of("mine") == ("finished", [Status.OK])
+
+
+class Broken(hpsearch.study.watch.Silent):
+    """A watcher that raises where it is told to; a pipe that leads nowhere is no fault of a search."""
+
+    def __init__(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, self.fail)
+
+    def fail(self, *_: object) -> None:
+        raise ZeroDivisionError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["ended", "finished"])
+def test_a_watcher_that_fails_keeps_no_study_from_being_released(name: str) -> None:
+    def left() -> None:
+        study = hpsearch.Study(
+            WORDS, max_trials=2, study="mine", offline=True, progress=Broken(name)
+        )
+        study.ask()
+
+    left()
+    gc.collect()
+    assert state_of("mine") == ("interrupted", [Status.CANCELLED])
+
+
+def test_a_watcher_that_fails_at_the_beginning_leaves_no_study_behind() -> None:
+    with pytest.raises(ZeroDivisionError):
+        hpsearch.Study(WORDS, study="mine", offline=True, progress=Broken("begun"))
+    state_of("mine")
+
+
+def test_a_study_may_be_collected_where_mlflow_is_told(study_folder: Path) -> None:
+    """In the middle of a statement of the recorder's thread, as garbage is collected anywhere."""
+    study = [hpsearch.Study(WORDS, max_trials=2, study="mine")]
+    recorder = study[0]._session.recorder
+    project = recorder._pass
+
+    def collecting() -> None:
+        study.clear()
+        project()
+
+    recorder._pass = collecting
+    study[0].tell(study[0].ask(), 1.0)
+    recorder._wake.set()
+    for _ in range(3000):  # a thread of its own ends it
+        time.sleep(0.02)
+        with contextlib.suppress(StudyBusy):
+            state_of("mine")
+            break
+    assert state_of("mine") == ("interrupted", [Status.OK])
 
 
 def test_several_trials_can_be_asked_for_before_one_is_told() -> None:

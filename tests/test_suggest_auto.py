@@ -214,6 +214,24 @@ def test_a_branch_that_is_refined_does_not_lock_the_search_in():
 
 
 @pytest.mark.parametrize("name", PACES)
+def test_what_is_expected_is_near_what_comes_or_said_to_be_a_bound(name):
+    """Bad losses are alike to the model: of these the least is told."""
+    parameters, off, bounds = table(ranges("xyz")), [], []
+    for seed in range(3):
+        algorithm, history = make(name, parameters), []
+        for number in range(45):
+            found = algorithm(history, [], number, seed)
+            loss = sum((6 * value - 4) ** 2 for value in found.point.values())
+            history.append(Observation(number, found.point, loss))
+            if found.why.loss is not None:
+                of = bounds if found.why.worse else off
+                of.append((loss - found.why.loss) / found.why.spread)
+    assert 3 <= len(bounds) <= len(off) / 2
+    assert np.mean(np.abs(off) < 2) >= 0.85 and np.mean(np.abs(off) > 5) <= 0.08
+    assert np.mean(np.array(bounds) > -2) >= 0.95 and np.max(bounds) > 5
+
+
+@pytest.mark.parametrize("name", PACES)
 def test_a_suggestion_says_which_choice_it_looked_at(name):
     """Every fourth does, later every second, and never at the branch of the best that is believed."""
     algorithm, history, looked = make(name, nets()), [], 0

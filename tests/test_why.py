@@ -71,6 +71,10 @@ def test_a_prediction_is_told_in_the_sign_of_a_minimized_metric() -> None:
                 "expected val_loss 1.5, expected improvement 0.25 on the best with net=deep",
             ],
         ),
+        (
+            Why("prior", 1.5, 0.25, worse=True),
+            ["drawn from the priors", "expected val_loss 1.50 ± 0.25 or any worse"],
+        ),
         (Why("of a later version"), ["of a later version"]),
     ],
 )
@@ -153,6 +157,7 @@ def test_the_json_of_show_has_all_of_it(show: Callable[..., str]) -> None:
         "distance": 0.0312,
         "wanted": None,
         "branch": None,
+        "worse": False,
     }
 
 

@@ -81,6 +81,16 @@ class Recorder:
         """The page of this study, from the ``#`` on; None until the study has been delivered."""
         return None if self._projection is None else self._projection.link
 
+    @property
+    def connected(self) -> bool:
+        """Whether MLflow is at hand: its store has been opened."""
+        return self._projection is not None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is this thread that delivers."""
+        return self._thread is threading.current_thread()
+
     def progress(self, report: Report) -> None:
         """Take note of the end of an epoch of a running trial; does not block."""
         if report.fraction >= 1 and not self._offline:
@@ -121,7 +131,7 @@ class Recorder:
         """Stop after the parcel that is under way; what is owed stays owed."""
         self._stop.set()
         self._wake.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
+        if self._thread.is_alive() and not self.at_work:
             self._thread.join(timeout)
 
     def _work(self) -> None:

@@ -38,7 +38,8 @@ def why_lines(why: Why, settings: Mapping[str, Any], point: Point) -> list[str]:
     expected = []
     if why.loss is not None and finite(why.loss):
         value = -why.loss if settings.get("direction") == "maximize" else why.loss
-        expected.append(f"expected {metric} {_with_spread(value, why.spread)}")
+        worse = " or any worse" if why.worse else ""
+        expected.append(f"expected {metric} {_with_spread(value, why.spread)}{worse}")
     if why.improvement is not None and finite(why.improvement):
         over = "" if why.branch is None else f" on the best with {branch}"
         expected.append(f"expected improvement {why.improvement:.3g}{over}")

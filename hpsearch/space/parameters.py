@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from ..declare import Expression, Word, identical
+from ..declare import Choice, Expression, Maybe, Word, identical
 from ..errors import IllegalPoint, PointError, SpaceError, nearest
 from ..trial import Point, Value
 
@@ -202,13 +202,34 @@ class Parameters(Mapping[str, Parameter]):
             if label in given:
                 why = self.why_inactive(label, asked.fixed)
                 raise PointError(f"{label!r} is not active in this point: {why}.")
-        point = asked.complete(lambda p: p.word.quantile(0.5))
-        partly = not point.keys() <= asked.fixed.keys()
-        if partly:
-            active = given.keys() | {label for label in self.fixed if self._table[label].always}
-            point = {label: asked.fixed[label] for label in active}
-        self.legal(point, partly=partly)
+        self._check_required(given)
         return given
+
+    def implied(self, given: Point) -> Point:
+        """The options without which a given label would not be active: units of an mlp need the mlp."""
+        needed: Point = {}
+        for label in given:
+            places = self._table[label].places
+            for guard in places[0] if len(places) == 1 else ():
+                if isinstance(guard.condition, Choice | Maybe):
+                    needed[guard.labels[0]] = guard.expected
+        return needed
+
+    def _check_required(self, given: Point) -> None:
+        """Raise IllegalPoint if all points that have the given values, or this one, violate `require`."""
+        wanted = self.implied(given) | self.fixed | given
+        known = self.with_fixed(wanted)
+        point = known.complete(lambda p: p.word.quantile(0.5))
+        partly = not point.keys() <= wanted.keys()
+        if partly:  # of what is fixed only what is active for certain
+            sure = {
+                label
+                for label in wanted
+                if any(known._undecided(place) == () for place in self._table[label].places)
+            }
+            sure |= given.keys() | self.implied(given).keys()
+            point = {label: value for label, value in wanted.items() if label in sure}
+        self.legal(point, partly=partly)
 
     def try_constraints(self) -> None:
         """Compute every constraint on a few points, so that one that cannot be is found now.

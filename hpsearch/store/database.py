@@ -24,6 +24,7 @@ OLDER = 2  # without `why`; read as it is, and given that column when it is open
 WAIT = 10.0  # seconds to wait for another connection's write
 TRIES = 3  # at the lock: a reader who asks whether it is taken has it for a moment
 MOMENT = 0.02  # seconds between them
+_held: set[tuple[int, int, int]] = set()  # the locks of studies that this process has
 SCHEMA = """
 CREATE TABLE study (id TEXT NOT NULL, settings TEXT NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE trials (
@@ -230,6 +231,7 @@ class Database:
         for connection in connections:
             connection.close()
         if self._lock is not None:
+            _held.discard(_identity(self._lock))
             os.close(self._lock)
             self._lock = None
 
@@ -246,8 +248,17 @@ class Database:
         self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         for _ in range(TRIES):
             if _flock(self._lock, fcntl.LOCK_EX):
+                _held.add(_identity(self._lock))
                 return
             time.sleep(MOMENT)
+        lock, self._lock = self._lock, None
+        here = _identity(lock) in _held
+        os.close(lock)
+        if here:
+            raise StudyBusy(
+                f"This program has the study {self._name!r} open already. End that first: "
+                "study.close() in Python, or leave its `with` block."
+            )
         raise StudyBusy(
             f"One process at a time runs a study, and another one is running {self._name!r}. "
             f"Wait for it or stop it; `hpsearch show {self._name}` works meanwhile."
@@ -342,6 +353,12 @@ class Database:
                 f"or delete {self._folder / 'lock'} to go on without the others."
             )
         self.ended = ended
+
+
+def _identity(lock: int) -> tuple[int, int, int]:
+    """Of an open file, and of this process: a fork has what its parent held in its memory too."""
+    found = os.fstat(lock)
+    return (os.getpid(), found.st_dev, found.st_ino)
 
 
 def _flock(lock: int, how: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +19,9 @@ from ..trial import Job, Key, Outcome, Point, Status, Trial
 from .loop import Driver
 from .options import options_from
 from .problem import Problem, outcome_of_value, problem_of
-from .result import Result
+from .result import Best, Result
 from .session import Session
-from .watch import Lines, Silent, Watcher, value_text
+from .watch import Lines, Silent, Steady, Watcher, value_text
 
 __all__ = ["Asked", "Study", "search"]
 
@@ -121,7 +123,7 @@ class Study:
         self._problem: Problem = problem_of(
             space, None, maximize=_maximizes(maximize, space, options), require=require
         )
-        self._watcher = _watcher(progress)
+        self._watcher = Steady(_watcher(progress))
         options_given = options_from(options)
         if options_given.workers != 0:
             raise StudyError(
@@ -140,14 +142,16 @@ class Study:
                 watcher=self._watcher,
                 attempts=self._session.attempts,
             )
+            self._watcher.begun(self._driver)
+            self._session.note_grid()
         except BaseException:
             self._session.close()
             raise
+        self._held: Result | None = None  # once it is closed
+        self._process = os.getpid()
         self._left = weakref.finalize(
-            self, _leave, self._driver, self._session, self._watcher, os.getpid()
+            self, _leave, self._driver, self._session, self._watcher, self._process
         )
-        self._watcher.begun(self._driver)
-        self._session.note_grid()
 
     def __enter__(self) -> Study:
         return self
@@ -222,37 +226,42 @@ class Study:
 
     @property
     def result(self) -> Result:
-        """What the study holds now."""
-        return self._session.result(self._driver.ended_by)
+        """What the study holds now; once it is closed, what it held then."""
+        return self._held or self._session.result(self._driver.ended_by)
 
     @property
-    def best(self) -> Any:
+    def best(self) -> Best | None:
         """The best trial so far, None if none succeeded."""
-        return self._session.found()
+        return self._session.found() if self._held is None else self._held.best
 
     @property
     def trials(self) -> list[Trial]:
         """The latest attempt of each trial, in order."""
-        return self._session.trials()
+        return self._session.trials() if self._held is None else [*self._held.trials]
 
     def close(self) -> None:
         """Bring MLflow up to date and release the study; running trials are recorded as cancelled.
 
-        It is recorded as finished. One whose ``with`` block an exception left, unless `ask` raised
-        `SearchStopped`, is recorded as interrupted, and so is one that nothing closed before it was
-        over: MLflow gets its models when it is resumed, or by ``hpsearch sync``.
+        It is recorded as finished; one whose ``with`` block an exception left, unless `ask` raised
+        `SearchStopped`, as interrupted: MLflow gets its models when it is resumed, or by ``hpsearch
+        sync``. A study that is not closed is ended when nothing refers to it any more, or with its
+        program: as finished if its budget was used up, else as interrupted. That does not wait for
+        MLflow, which gets the rest by ``hpsearch sync``.
         """
         self._end("finished")
 
     def _end(self, state: str) -> None:
-        if self._left.detach() is None:
-            return  # it has ended
-        try:
+        if os.getpid() != self._process or self._left.detach() is None:
+            return  # a fork of the one that it belongs to, or it has ended
+        with contextlib.ExitStack() as last:  # each of these, whatever the others raise
+            last.callback(self._session.close)
+            last.callback(self._watcher.finished)
+            last.callback(self._hold)
+            last.callback(self._session.finish, state)
             self._driver.abandon()
-            self._session.finish(state)
-        finally:
-            self._watcher.finished()
-            self._session.close()
+
+    def _hold(self) -> None:
+        self._held = self.result
 
     def _key(self, trial: Asked) -> Key:
         return Key(self.name, trial.number, trial.attempt)
@@ -261,17 +270,19 @@ class Study:
 def _leave(driver: Driver, session: Session, watcher: Watcher, process: int) -> None:
     """End a study that was not closed, once nothing refers to it, or with its program.
 
-    It waits for no MLflow: as a program ends, much can be neither imported nor started.
+    It hardly waits for MLflow: as a program ends, much can be neither imported nor started.
     """
     if os.getpid() != process:
         return  # a fork of the one that it belongs to
-    try:
+    if session.recorder.at_work:  # garbage is collected anywhere, also between its statements
+        threading.Thread(target=_leave, args=(driver, session, watcher, process)).start()
+        return
+    with contextlib.ExitStack() as last:
+        last.callback(session.close)
+        last.callback(watcher.finished)
         over = not driver.running and driver.over()
+        last.callback(session.leave, "finished" if over else "interrupted")
         driver.abandon()
-        session.leave("finished" if over else "interrupted")
-    finally:
-        watcher.finished()
-        session.close()
 
 
 @final

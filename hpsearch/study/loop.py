@@ -156,8 +156,11 @@ class Driver:
         """
         trial = self._next()
         if self._error is not None:
-            error, self._error = self._error, None  # its traceback would keep the caller's frames
-            raise error
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error  # it knows this frame, so the caller's study would outlive the caller
         if trial is not None:
             self._start(trial)
         return trial

@@ -170,8 +170,7 @@ def _go_on(store: Store, wanted: Wanted) -> Opened:
     options = resumed(wanted.options, settings)
     warm = warm_start(problem, options, settings, watcher.note)
     trials = [*latest(attempts).values()]
-    ran = sum(trial.source == "enqueued" for trial in trials)
-    algorithm, uri, experiment = _ready(wanted, options, settings, warm, ran)
+    algorithm, uri, experiment = _ready(wanted, options, settings, warm)
     engine = problem.engine(settings["seed"])
     about = _tried(dataclasses.replace(wanted, options=options), engine, settings["seed"])
     before, now = (item.get("data", {}).get("digest") for item in (settings, about))
@@ -192,13 +191,8 @@ def _ready(
     options: Options,
     settings: Mapping[str, Any],
     warm: Warm | None,
-    ran: int = 0,
 ) -> tuple[Algorithm, str, str]:
-    """The algorithm, MLflow's store and experiment, after labels and store have been checked.
-
-    Args:
-        ran: how many of the points that are enqueued have run.
-    """
+    """The algorithm, MLflow's store and experiment, after labels and store have been checked."""
     from .. import record, suggest
 
     problem = wanted.problem
@@ -206,8 +200,9 @@ def _ready(
     for label in fixed.idle():
         why = fixed.why_inactive(label, fixed.fixed, "what is fixed")
         wanted.watcher.note(f"Warning: {label} is fixed, and active at no point: {why}.")
-    for point in options.enqueue[ran:]:
-        agreed(fixed, point)
+    for point in options.enqueue:
+        if dict(point) not in settings.get("enqueue", []):  # those may have run, or be left out
+            agreed(fixed, point)
     make = functools.partial(
         suggest.make,
         parameters=fixed,

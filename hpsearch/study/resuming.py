@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import StudyError, counted
+from ..errors import SpaceError, StudyError, counted
 from ..space import Parameters
 from ..trial import Trial
 from .options import OURS, Options
@@ -110,18 +110,27 @@ def _other_values(
 def _other_constraints(
     trials: Sequence[Trial], settings: Mapping[str, Any], parameters: Parameters
 ) -> Iterator[str]:
-    now, before = parameters.constraints, settings.get("require", parameters.constraints)
-    illegal = [trial for trial in trials if parameters.violated(trial.point) is not None]
-    if now == before and not illegal:  # a function may be another one of the same name
-        return
-    required, was = (", ".join(each) or "nothing" for each in (now, before))
-    text = f"Required from here on: {required}; before: {was}."
+    """Tell of constraints that are new or gone, and of trials that violate those of now."""
+    now, before = parameters.constraints, settings.get("require")  # None: of an earlier version
+    if before is not None and now != before:
+        required, was = (", ".join(each) or "nothing" for each in (now, before))
+        yield f"Required from here on: {required}; before: {was}."
+    illegal = [trial for trial in trials if _violates(trial, parameters)]
     if illegal:
-        text += f" {counted(len(illegal), 'trial')} of {len(trials):,} violate that, and count all "
-        text += "the same, also as the best."
-    if again := sum(trial.status in UNENDED for trial in illegal):
-        text += f" {again} of these did not end, and may run again as begun."
-    yield text
+        verb = "violates" if len(illegal) == 1 else "violate"
+        text = f"{counted(len(illegal), 'trial')} of {len(trials):,} {verb} what is required, and "
+        text += "may be the best all the same."
+        if again := sum(trial.status in UNENDED for trial in illegal):
+            text += f" {again} of these did not end, and may run again as begun."
+        yield text
+
+
+def _violates(trial: Trial, parameters: Parameters) -> bool:
+    """Whether a trial is known to; a function may not be made for a point that it did not forbid."""
+    try:
+        return parameters.violated(trial.point) is not None
+    except SpaceError:
+        return False
 
 
 def what_is_recorded(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
-from ..errors import SearchStopped, StudyError
+from ..errors import SearchStopped, StudyError, counted
 from ..execute import Inline, run_alone
 from ..trial import Executor, Limits, Status, Task, Trial
 from . import kept
@@ -29,6 +29,7 @@ __all__ = ["Session", "planned"]
 PATIENCE = 20.0  # seconds that the end of a search waits where MLflow takes nothing
 LONGEST = 3600.0  # and where it takes something
 MANY_OWED = 50  # records that MLflow has not got when a search ends, so that the wait is told
+MOMENT = 2.0  # where nothing closed it
 IMPATIENCE = 4.0  # after Ctrl-C: the driver is to end within 10 s
 
 
@@ -155,11 +156,15 @@ class Session:
             raise
 
     def leave(self, state: str) -> None:
-        """Record how it ended, and wait for nothing: what MLflow has not got stays owed."""
+        """Record how it ended; MLflow is given a moment, if it is at hand, and else stays owed."""
         self.store.update(state=state)
         self.store.queue("check")
         self.store.queue("finish")
-        self.note(f"The study was not closed. {self._how_to_deliver()}")
+        if not self.recorder.connected or not self.recorder.flush(MOMENT):
+            self.note(
+                f"Study {self.store.name!r} was not closed, and MLflow does not have all of it. "
+                f"{self._how_to_deliver()}"
+            )
 
     def _deliver(self, *, interrupted: bool) -> None:
         ends = time.monotonic() + (IMPATIENCE if interrupted else LONGEST)
@@ -193,7 +198,8 @@ class Session:
         fixed = self.problem.parameters.with_fixed(self.options.fix)
         size = grid_size(fixed, self.options.grid_steps)
         before = " before constraints" if fixed.require else ""
-        self.note(f"The grid has {'more than 1,000,000' if size is None else size} points{before}.")
+        points = "more than 1,000,000 points" if size is None else counted(size, "point")
+        self.note(f"The grid has {points}{before}.")
 
     def _say_what_is_owed(self) -> None:
         trouble = (self.recorder.trouble or "it took too long").removeprefix("MLflow: ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ..declare import Choice, Maybe
 from ..errors import PointError, SpaceError, nearest
 from ..space import Parameters
 from ..trial import Algorithm, Observation, Point, Suggestion, Value
@@ -80,7 +79,7 @@ def fill(
     given = parameters.check_partial(partial)
     for label in given:
         _check_reachable(parameters, given, label)
-    given = _implied(parameters, given) | given
+    given = parameters.implied(given) | given
 
     def every_given_label_is_active(point: Point) -> bool:
         return all(label in point for label in given)
@@ -96,17 +95,6 @@ def fill(
     if found.why is None or found.point.keys() <= under.fixed.keys():
         return Suggestion(found.point)
     return replace(found, why=replace(found.why, source="filled"))
-
-
-def _implied(parameters: Parameters, given: Point) -> Point:
-    """The options without which a given label would not be active: units of an mlp need the mlp."""
-    needed: Point = {}
-    for label in given:
-        places = parameters[label].places
-        for guard in places[0] if len(places) == 1 else ():
-            if isinstance(guard.condition, Choice | Maybe):
-                needed[guard.labels[0]] = guard.expected
-    return needed
 
 
 def _check_reachable(parameters: Parameters, given: Point, label: str) -> None:

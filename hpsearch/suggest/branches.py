@@ -122,8 +122,8 @@ def promising(
     if len(latest) < TRIED:
         return True
     losses = np.nan_to_num(told.losses[inside], nan=np.inf)
-    before, after = losses[: latest[-1]].min(initial=np.inf), losses.min()
-    return bool(after < before and before - after >= CATCHING_UP * (before - best))
+    before, now = losses[: latest[-1]].min(initial=np.inf), losses.min()
+    return bool(now < before and before - now >= CATCHING_UP * (before - best))
 
 
 @final

@@ -45,6 +45,7 @@ class Found:
         spread: the standard deviation of that.
         improvement: how much it is expected to fall below the best mean.
         wanted: how much at least it was to fall below it.
+        worse: whether the loss may as well be any worse one.
         branch: the choice of which one option was looked at alone: all of these are of its trials.
     """
 
@@ -54,13 +55,14 @@ class Found:
     spread: float | None = None
     improvement: float | None = None
     wanted: float | None = None
+    worse: bool = False
     branch: str | None = None
 
     def why(self, told: Told) -> Why:
         """The reason as it is kept with the trial."""
         number, distance = told.nearest(self.row) or (None, None)
         expected = (self.loss, self.spread, self.improvement)
-        return Why(self.source, *expected, number, distance, self.wanted, self.branch)
+        return Why(self.source, *expected, number, distance, self.wanted, self.branch, self.worse)
 
 
 @final

@@ -146,16 +146,20 @@ class Surrogate:
         found += WARY * np.log(np.clip(hope, LEAST_HOPE, 1.0))
         return np.where(hope < 0.5, found - UNSAFE, found) if safe else found
 
-    def outlook(self, of: Expected, which: int, aim: float) -> tuple[float, float, float, float]:
+    def outlook(
+        self, of: Expected, which: int, aim: float
+    ) -> tuple[float, float, float, float, bool]:
         """What is expected of one row, in units of the loss, of which `aim` is to be fallen below.
 
-        The loss, its standard deviation, its improvement over the best, and that of the aim.
+        The loss, its standard deviation, its improvement over the best, that of the aim, and
+        whether the loss may as well be any worse one, as those are alike in this view.
         """
         mean, spread = float(of.means[which]), float(of.spreads[which])
         best = self.best
         (log,) = log_improvement(np.array([mean]), np.array([spread]), best)
         slope, wanted = self.warped.slope(mean), self.warped.slope(best) * (best - aim)
-        return self.warped.loss(mean), slope * spread, slope * math.exp(log), wanted
+        worse = mean + spread >= self.warped.top
+        return self.warped.loss(mean), slope * spread, slope * math.exp(log), wanted, worse
 
 
 @final

@@ -49,6 +49,11 @@ class Linear:
     knee: float
     above: tuple[Codes, Codes] | None = None
 
+    @property
+    def top(self) -> float:
+        """The value from which on losses are as good as alike."""
+        return self.knee
+
     def loss(self, value: float) -> float:
         """The loss at a value; of the bad losses that are alike the least."""
         return self.zero + self.per_value * min(value, self.knee)
@@ -91,8 +96,13 @@ class Logarithmic:
     zero: float
     spread: float
 
+    @property
+    def top(self) -> float:
+        """The greatest value: all that is worse is as bad as the worst."""
+        return float(self.values.max())
+
     def loss(self, value: float) -> float:
-        far = math.exp(self.zero + self.spread * min(value, float(self.values.max())))
+        far = math.exp(self.zero + self.spread * min(value, self.top))
         return self.low + self.scale * (far - NEAREST)
 
     def slope(self, value: float) -> float:
@@ -100,13 +110,13 @@ class Logarithmic:
 
     def later(self, losses: Codes) -> Codes:
         far = np.maximum((losses - self.low) / self.scale, 0.0) + NEAREST
-        found: Codes = np.minimum((np.log(far) - self.zero) / self.spread, self.values.max())
+        found: Codes = np.minimum((np.log(far) - self.zero) / self.spread, self.top)
         return found
 
 
 Warped: TypeAlias = Linear | Logarithmic
 """Warped losses: their `values` (n,), of which those that lead have mean 0 and variance 1, and the ways
-back: the `loss` at a value, its `slope` there, and the values of losses that came `later`."""
+back: the `loss` at a value up to the `top`, its `slope` there, and the values of losses that came `later`."""
 
 Warp: TypeAlias = Callable[[Codes], Warped]
 """Makes warped losses of tame ones; see `warped`."""
