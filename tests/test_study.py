@@ -915,6 +915,20 @@ def test_a_study_is_closed_once() -> None:
     assert state_of("mine") == ("finished", [Status.OK])
 
 
+@pytest.mark.parametrize("value", ["1.0", True, [1.0], {"loss": 1.0}])
+def test_what_is_no_number_is_not_told(value: Any) -> None:
+    with hpsearch.Study(WORDS, max_trials=1, study="mine", offline=True) as study:
+        trial = study.ask()
+        with pytest.raises(StudyError, match="tell takes a number, or error="):
+            study.tell(trial, value)
+        assert study.tell(trial, np.float32(0.5)).value == 0.5
+
+
+def test_a_finite_space_of_which_nothing_is_allowed_is_told() -> None:
+    result = found({"a": X}, lambda v: v["a"], require=[X > 4], fix={"a": 2}, algo="auto")
+    assert result.ended_by == "no point has what is fixed and required" and not result.trials
+
+
 def test_what_a_study_held_is_there_when_it_is_closed() -> None:
     with hpsearch.Study(WORDS, max_trials=3, study="mine", offline=True) as study:
         for value in (2.0, 1.0):

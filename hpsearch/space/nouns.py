@@ -255,7 +255,11 @@ def space_of(
             of constraints.
     """
     if not isinstance(words, Mapping) or not all(isinstance(key, str) for key in words):
-        raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.")
+        odd = (
+            [key for key in words if not isinstance(key, str)] if isinstance(words, Mapping) else []
+        )
+        keys = f" Its keys are strings, {odd[0]!r} is none." if odd else ""
+        raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.{keys}")
     _check_require(require)
     walk = Walk()
     found = describe(dict(words), walk, require)

@@ -18,7 +18,7 @@ from ..store import Store, studies
 from ..trial import Job, Key, Outcome, Point, Status, Trial
 from .loop import Driver
 from .options import options_from
-from .problem import Problem, outcome_of_value, problem_of
+from .problem import Problem, number_of, outcome_of_value, problem_of
 from .result import Best, Result
 from .session import Session
 from .watch import Lines, Silent, Steady, Watcher, value_text
@@ -203,7 +203,7 @@ class Study:
         """Record how a trial ended: its value, or an error for a failure that teaches the search.
 
         Raises:
-            StudyError: if the trial is not running, or neither value nor error is given.
+            StudyError: if the trial is not running, or neither a number nor an error is given.
         """
         if not isinstance(trial, Asked):
             raise StudyError(f"tell takes a trial that ask gave, and its value; got {trial!r}.")
@@ -220,6 +220,8 @@ class Study:
             text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
             outcome = Outcome(key, Status.FAILED, error=text, seconds=seconds)
         else:
+            if number_of(value) is None:
+                raise StudyError(f"tell takes a number, or error= for a failure; got {value!r}.")
             outcome = outcome_of_value(Job(key, trial.point, trial.seed), value, seconds)
         self._driver.tell(outcome)
         return self._driver.trials[trial.number]

@@ -208,7 +208,8 @@ class Driver:
             self.ended_by, self._error = str(error), error
             return None
         if found is None:
-            self._end_by("the space is used up")
+            used = "the space is used up" if number else "no point has what is fixed and required"
+            self._end_by(used)
             return None
         seed, why = seed_of(self._seed, number), found.why
         return Trial(number, found.point, seed, time.time(), source=source, name=name, why=why)

@@ -24,6 +24,7 @@ __all__ = [
     "agreed",
     "check_travels",
     "digest",
+    "number_of",
     "outcome_of_value",
     "packed",
     "problem_of",
@@ -284,10 +285,16 @@ def agreed(parameters: Parameters, values: Mapping[str, Any]) -> Point:
     return point
 
 
+def number_of(value: Any) -> float | None:
+    """A value as a number of Python's, those of NumPy among them; None where it is none."""
+    number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    return None if isinstance(number, bool) or not isinstance(number, int | float) else number
+
+
 def outcome_of_value(job: Job, value: Any, seconds: float) -> Outcome:
     """The outcome of a trial whose objective returned `value`."""
-    number = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    number = number_of(value)
+    if number is None:
         text = f"the objective returned {reprlib.repr(value)}; it must return a number"
         if isinstance(value, Mapping) and "loss" in value:
             text += ", here its 'loss'"

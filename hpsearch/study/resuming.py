@@ -82,8 +82,8 @@ def what_changes(
     if options.total is not None and done >= options.total:
         yield (
             f"The study has {counted(done, 'trial')} already, and max_trials counts all of them: "
-            f"nothing to run. For more: --max-trials {done + 20} (max_trials={done + 20}); for "
-            "another budget alone: none (None)"
+            f"nothing to run. For more: --max-trials {done + 20} (max_trials={done + 20}), or none "
+            "(None), where another budget is to end it"
         )
 
 

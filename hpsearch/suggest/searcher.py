@@ -190,9 +190,8 @@ class Searcher:
             look = number // every(ended)
             if looks(number, ended):
                 yield from self._looked(stall, running, replace(asked, turn=look))
-            if (
-                ended >= LATEST
-            ):  # looks have the odd numbers; by the even ones, one view has all turns
+            if ended >= LATEST:
+                # Looks have the odd numbers: by the even ones one view would have all turns.
                 asked = replace(asked, turn=look)
         yield from self._ranking.of(Scope(self._columns, told, running, self._surrogates), asked)
 
