@@ -489,13 +489,34 @@ def test_strings_join_words() -> None:
 
 
 USES: list[tuple[str, Callable[[Any], Any]]] = [
-    ("`if`, `and`, `or`, `not` or `in`", bool),
-    ("`if`, `and`, `or`, `not` or `in`", lambda w: w and 1),
-    ("`if`, `and`, `or`, `not` or `in`", lambda w: not w),
-    ("`if`, `and`, `or`, `not` or `in`", lambda w: w in [64]),
-    ("`if`, `and`, `or`, `not` or `in`", lambda w: 32 < w < 128),
-    ("`if`, `and`, `or`, `not` or `in`", lambda w: max(w, 64)),
-    ("`if`, `and`, `or`, `not` or `in`", lambda w: 1 if w == 64 else 2),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        bool,
+    ),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        lambda w: w and 1,
+    ),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        lambda w: not w,
+    ),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        lambda w: w in [64],
+    ),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        lambda w: 32 < w < 128,
+    ),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        lambda w: max(w, 64),
+    ),
+    (
+        "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)",
+        lambda w: 1 if w == 64 else 2,
+    ),
     ("`in`", lambda w: 64 in w),
     ("`range()` or an index", range),
     ("`range()` or an index", lambda w: [1, 2][w]),

@@ -485,6 +485,15 @@ def test_a_finite_space_is_tried_whole_and_nothing_twice(data):
         assert len(found) >= 39
 
 
+def test_a_finite_space_that_is_used_up_is_told(caplog):
+    space = {"k": hp.choice("k", ["a", "b", "c"])}
+    minimise(lambda values: 1.0, space, 3)
+    assert not caplog.records
+    minimise(lambda values: 1.0, space, 9)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Every point of the space was tried")
+
+
 def test_values_within_bounds_that_others_decide_are_tried_once():
     n = hp.quniform("n", 1, 3, 1)
     trials = minimise(lambda values: values["k"], {"n": n, "k": hp.quniform("k", 0, n, 1)}, 40)

@@ -176,7 +176,9 @@ class Expression:
         raise SpaceError(NO_VALUE_YET.format(what=self.noun(), use=use))
 
     def __bool__(self) -> bool:
-        self._refuse("`if`, `and`, `or`, `not` or `in`")
+        self._refuse(
+            "`if`, `and`, `or`, `not`, `in` or `1 < a < 9` (conditions are joined by `&`, `|`, `~`)"
+        )
 
     def __iter__(self) -> Iterator[Any]:
         self._refuse("a loop or unpacking (take the parts as `x[0]`, `x[1]`)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Never, TypeAlias, final
@@ -29,6 +30,7 @@ Document: TypeAlias = dict[str, Any]
 Algo: TypeAlias = Callable[[Sequence[Any], Any, Any, int], list[Document]]
 Ended: TypeAlias = tuple[int, Any, Any, float | None]  # (place, tid, vals, loss; None: it failed)
 
+LOGGER = logging.getLogger(__name__)
 WHY = "hpsearch"  # the key of `misc` under which a document says why it was suggested
 
 
@@ -99,6 +101,11 @@ class _Suggest:
             for tid, (raws, why) in zip(new_ids, suggestions, strict=False)
         ]
         count = len(miscs)
+        if count < len(new_ids):
+            LOGGER.warning(
+                "Every point of the space was tried, so there is no other to suggest. For a noisy "
+                "objective: hyperopt_algo(repeats=True)."
+            )
         results = [domain.new_result() for _ in miscs]
         made = trials.new_trial_docs([m["tid"] for m in miscs], [None] * count, results, miscs)
         return list(made)
