@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,7 @@ def command(
 
 OFFLINE = """
 import sys
+import textwrap
 import hpsearch
 hpsearch.search(
     {"x": hpsearch.uniform(0, 1)}, lambda v: v["x"], max_trials=3, study="here", progress=False,
@@ -184,12 +187,33 @@ def test_a_study_whose_driver_was_killed_is_ended_and_can_go_on() -> None:
     assert runs(here())["here #003 (attempt 2)"].data.params == {"x": "0.5"}
 
 
+@contextlib.contextmanager
+def run_by_another(name: str) -> Iterator[None]:
+    """Another process has the study open for writing."""
+    program = f"""
+        import sys
+        from pathlib import Path
+        from hpsearch.store import Store
+        with Store.open(Path({str(FOLDER / "studies")!r}), {name!r}, write=True):
+            print("open", flush=True)
+            sys.stdin.read()
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdin=pipe, stdout=pipe
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"open\n"
+        yield
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 def test_a_study_that_runs_is_refused_and_left_alone_among_others(
     command: Callable[..., tuple[int, str, str]],
 ) -> None:
     found(offline=True)
     found(offline=True, study="busy")
-    with Store.open(FOLDER / "studies", "busy", write=True):
+    with run_by_another("busy"):
         code, out, err = command("sync", "busy")
         assert (code, out) == (2, "")
         assert "another one is running 'busy'" in err
