@@ -88,7 +88,6 @@ def command(
 
 OFFLINE = """
 import sys
-import textwrap
 import hpsearch
 hpsearch.search(
     {"x": hpsearch.uniform(0, 1)}, lambda v: v["x"], max_trials=3, study="here", progress=False,

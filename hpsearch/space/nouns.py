@@ -254,10 +254,8 @@ def space_of(
         SpaceError: if it holds no words, is not a dict with strings as keys, or `require` is no list
             of constraints.
     """
-    if not isinstance(words, Mapping) or not all(isinstance(key, str) for key in words):
-        odd = (
-            [key for key in words if not isinstance(key, str)] if isinstance(words, Mapping) else []
-        )
+    odd = [key for key in words if not isinstance(key, str)] if isinstance(words, Mapping) else []
+    if odd or not isinstance(words, Mapping):
         keys = f" Its keys are strings, {odd[0]!r} is none." if odd else ""
         raise SpaceError(f"A space is a Space or a dict of words, got {words!r}.{keys}")
     _check_require(require)

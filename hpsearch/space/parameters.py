@@ -217,7 +217,8 @@ class Parameters(Mapping[str, Parameter]):
 
     def _check_required(self, given: Point) -> None:
         """Raise IllegalPoint if all points that have the given values, or this one, violate `require`."""
-        wanted = self.implied(given) | self.fixed | given
+        implied = self.implied(given)
+        wanted = implied | self.fixed | given
         known = self.with_fixed(wanted)
         point = known.complete(lambda p: p.word.quantile(0.5))
         partly = not point.keys() <= wanted.keys()
@@ -227,7 +228,7 @@ class Parameters(Mapping[str, Parameter]):
                 for label in wanted
                 if any(known._undecided(place) == () for place in self._table[label].places)
             }
-            sure |= given.keys() | self.implied(given).keys()
+            sure |= given.keys() | implied.keys()
             point = {label: value for label, value in wanted.items() if label in sure}
         self.legal(point, partly=partly)
 

@@ -12,7 +12,7 @@ from ..trial import Point, Trial
 from .options import Options
 from .problem import Problem, agreed
 
-__all__ = ["First", "first_points", "not_run"]
+__all__ = ["First", "first_points"]
 
 First: TypeAlias = tuple[str, str | None, Mapping[str, Any]]
 """The source of a trial, the baseline's name, and its point, which may lack labels."""
@@ -37,7 +37,7 @@ def first_points(
     ran = {trial.name for trial in trials if trial.source == "baseline"}
     todo = [
         *(("baseline", name, point) for name, point in baselines if name not in ran),
-        *(("enqueued", None, point) for point in not_run(fixed, options.enqueue, trials)),
+        *(("enqueued", None, point) for point in _not_run(fixed, options.enqueue, trials)),
     ]
     found: list[First] = []
     for source, name, point in todo:
@@ -57,7 +57,7 @@ def first_points(
     return found
 
 
-def not_run(
+def _not_run(
     parameters: Parameters, points: Iterable[Mapping[str, Any]], trials: Iterable[Trial]
 ) -> Iterator[Mapping[str, Any]]:
     """Those of the enqueued points that no trial was for."""
